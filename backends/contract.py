@@ -1,0 +1,383 @@
+"""The contract between the gateway and a backend, whole.
+
+A backend speaks of *entities* (``employees``, ``teams``) made of flat native *records*; it never meets SCIM, tenants
+or HTTP requests of the gateway. It implements three methods to read and three more to write. Retry, timeout, breaker,
+cache, metric and lock are the gateway's (``engine.guard``); a backend has only what its native system offers.
+
+Errors, drawn by what the gateway does with them::
+
+    BackendError                     500, generic text; the chained cause goes to the log
+    ├── NotFoundError                404   the entity has no such record (or the settings exclude it)
+    ├── ConflictError(field)         409   uniqueness; `field` names the native field where known
+    ├── StaleError                   412   `expect` no longer holds; nothing was written
+    ├── RejectedError(field)         400   the native system refuses a value
+    ├── DeniedError                  403   the native system forbids the operation on this record
+    ├── UnsupportedError             501   not offered; raised by `search`: 400 invalidFilter
+    ├── UnavailableError             503   reads are retried; with `maybe_done` a write is settled by reading back
+    └── UnfinishedError(key)         503   part of a change is done; repeating the same call converges
+
+The backend's own credentials failing is `UnavailableError`, never 401. `detail` may reach a client: no host names, SQL
+or secrets in it; chain the driver's error with ``raise … from error``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+
+from pydantic import BaseModel
+
+
+Scalar = str | int | float | Decimal | bool | bytes | date | datetime  # datetimes are aware
+Row = Mapping[str, Scalar | None]
+Value = Scalar | None | tuple[Scalar, ...] | tuple[Row, ...]
+Fields = Mapping[str, Value]
+
+KEY = "@key"
+"""The record's key where a field is named: in `Compare.field` and `Sort.field`."""
+
+
+class Op(StrEnum):
+    """A comparison; on a many-valued field it holds if any one value satisfies it."""
+
+    EQ = "eq"
+    NE = "ne"  # true for an empty field too: "not equal", not "present and different"
+    CO = "co"
+    SW = "sw"
+    EW = "ew"
+    GT = "gt"
+    GE = "ge"
+    LT = "lt"
+    LE = "le"
+    PR = "pr"  # present: not None and not an empty tuple; `value` is None
+    IN = "in"  # equal to one of a tuple of scalars: the batch form of eq
+
+
+class Match(StrEnum):
+    """How an answer relates to the question: `loose` is a superset without a total, which the gateway re-checks."""
+
+    EXACT = "exact"
+    LOOSE = "loose"
+
+
+class Write(StrEnum):
+    """When a field may be written."""
+
+    ALWAYS = "always"
+    CREATE = "create"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One native record: exactly the fields asked for, None (or an empty tuple) meaning empty.
+
+    `version` changes whenever the record does, or is None where the native system has none.
+    """
+
+    key: str
+    fields: Fields = field(repr=False)
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`field op value`; `field` is a field name, `KEY`, or ``rows.column`` for one column of a field made of rows."""
+
+    field: str
+    op: Op
+    value: Scalar | tuple[Scalar, ...] | None = field(default=None, repr=False)
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    terms: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    terms: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    term: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class AnyRow:
+    """One and the same row of `field` satisfies `where`, whose compares name bare columns."""
+
+    field: str
+    where: Filter
+
+
+Filter = Compare | And | Or | Not | AnyRow
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Order by `field`; empty values last when ascending, first when descending. The key always breaks ties."""
+
+    field: str = KEY
+    descending: bool = False
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to search for.
+
+    `limit` counts records and is never exceeded; `offset` is zero-based; `cursor` comes from the previous `Page` of the
+    same query and excludes `offset`. With `total` the page carries the count of all matches (exact filters only).
+    """
+
+    fields: frozenset[str]
+    where: Filter | None = None
+    sort: Sort = Sort()
+    limit: int = 100
+    offset: int = 0
+    cursor: str | None = None
+    total: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records in order. A short page is not the end: the end is `cursor` None."""
+
+    records: Sequence[Record]
+    total: int | None = None
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to alter in one record; what is not named stays as it is.
+
+    A field is in `set`, or in `add`/`remove`, never both; `add` and `remove` are disjoint. Adding what is there and
+    removing what is not succeed and change nothing. Rows are told apart by their key columns: `add` merges a row by
+    them, `remove` takes a partial row, `set` diffs by them and leaves columns it does not name.
+    """
+
+    set: Fields = field(default_factory=dict, repr=False)
+    add: Mapping[str, tuple[Scalar, ...] | tuple[Row, ...]] = field(default_factory=dict, repr=False)
+    remove: Mapping[str, tuple[Scalar, ...] | tuple[Row, ...]] = field(default_factory=dict, repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.set or self.add or self.remove)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `update` did. `record` is given if it costs nothing, and always when the key changed."""
+
+    changed: bool
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What `describe` tells of one field.
+
+    `many`: a tuple of values; `row`: each value is a row with these columns (`row_key` names the columns that tell
+    rows apart); `refers`: the values are keys of that entity; `max_length` in characters.
+    """
+
+    type: type[Any]
+    many: bool = False
+    row: Mapping[str, Field] | None = None
+    row_key: tuple[str, ...] = ()
+    refers: str | None = None
+    write: Write = Write.ALWAYS
+    unique: bool = False
+    required: bool = False
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What one entity of a backend can do; the default is the humblest.
+
+    `filters`: field (or ``rows.column``, or `KEY`) -> {(op, ignore_case): exact or loose}; what is not named is never
+    asked. `logic`: which of ``and``, ``or``, ``not``, ``any_row`` may combine them. `sort`: fields that `Query.sort` may
+    name besides the key. `offset`: whether `Query.offset` may exceed 0. `total`: whether `Query.total` may be true.
+    `deltas`: fields whose `add`/`remove` cost what the delta costs. `versions`: records carry one and `expect` is
+    honoured. `atomic`: a change is applied whole or not at all. `serialize`: `update` reads, merges and writes, so the
+    guard runs updates of one record one at a time. `writes`: which of create, update, delete the entity takes.
+    """
+
+    filters: Mapping[str, Mapping[tuple[Op, bool], Match]] = field(default_factory=dict)
+    logic: frozenset[str] = frozenset()
+    sort: frozenset[str] = frozenset()
+    offset: bool = False
+    total: bool = False
+    deltas: frozenset[str] = frozenset()
+    versions: bool = False
+    atomic: bool = False
+    serialize: bool = False
+    writes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the host gives a backend: the `name` it has in the configuration, for its log lines and native labels."""
+
+    name: str
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+class Backend(ABC, Generic[S]):
+    """A system one can read.
+
+    Life: constructed once (no I/O), `start`, any number of concurrent calls, `stop`. `stop` is called also after a failed
+    `start`. Any call may be cancelled at an await and must then leave no transaction open.
+    """
+
+    settings_type: ClassVar[type[BaseModel]]
+
+    def __init__(self, settings: S, context: Context) -> None:
+        self.settings = settings
+        self.context = context
+
+    async def start(self) -> None:
+        """Open pools and sessions. Raise `UnavailableError` if the system cannot be reached; it is called again later."""
+
+    async def stop(self) -> None:
+        """Close what `start` opened; safe to call twice."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Make the cheapest real round trip; raise `UnavailableError` if it fails."""
+
+    def capabilities(self, entity: str) -> Capabilities:
+        """Tell what `entity` can do; pure, callable before `start` and constant for the life of the backend."""
+        return Capabilities()
+
+    async def describe(self, entity: str) -> Mapping[str, Field] | None:
+        """Tell the fields of `entity` so that typos fail at start; None where the system cannot tell."""
+        return None
+
+    @abstractmethod
+    async def get(self, entity: str, key: str, fields: frozenset[str]) -> Record:
+        """Read one record; raise `NotFoundError` if the entity has none with `key`."""
+
+    @abstractmethod
+    async def search(self, entity: str, query: Query) -> Page:
+        """Read a page; refuse with `UnsupportedError` what `capabilities` did not declare, never ignore it."""
+
+
+class WritableBackend(Backend[S]):
+    """A system one can also write."""
+
+    @abstractmethod
+    async def create(self, entity: str, fields: Fields) -> Record:
+        """Add a record; the answer carries its key and at least the written fields as the system now holds them."""
+
+    @abstractmethod
+    async def update(self, entity: str, key: str, change: Change, *, expect: str | None = None) -> Outcome:
+        """Apply `change`; with `expect` only if the record still has that version, else raise `StaleError`."""
+
+    @abstractmethod
+    async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
+        """Remove the record with its memberships; raise `NotFoundError` if it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCall:
+    """One native call as an operator would read it; values masked where the settings mark them secret."""
+
+    text: str
+    values: tuple[tuple[str, Scalar | None], ...] = field(default=(), repr=False)
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A backend that can render its native calls without making them."""
+
+    def explain(self, entity: str, operation: str, *arguments: Any) -> Sequence[NativeCall]:
+        """Render what `operation` (get, search, create, update, delete) with these arguments would send."""
+
+
+@runtime_checkable
+class Introspects(Protocol):
+    """A backend that can list entities and fields of the live system, for editors and nearest-name hints."""
+
+    async def introspect(self) -> Mapping[str, Mapping[str, Field]]:
+        """Map what the system has to the fields it has there."""
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """A backend that can page through one long field of one record."""
+
+    async def list_values(
+        self, entity: str, key: str, field: str, *, limit: int, cursor: str | None = None
+    ) -> tuple[tuple[Scalar, ...] | tuple[Row, ...], str | None]:
+        """Read up to `limit` values of `field` in a stable order, and the cursor of the next page or None."""
+
+
+class BackendError(Exception):
+    """Something went wrong in a backend; `detail` may reach a client."""
+
+    def __init__(self, detail: str = "the backend failed") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NotFoundError(BackendError):
+    """The entity has no such record."""
+
+
+class ConflictError(BackendError):
+    """A unique value is taken; `field` is the native field, where the system tells."""
+
+    def __init__(self, detail: str = "a value that must be unique is taken", field: str | None = None) -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+class StaleError(BackendError):
+    """The record's version is not the expected one."""
+
+
+class RejectedError(BackendError):
+    """The native system refuses a value; `field` is the native field, where the system tells."""
+
+    def __init__(self, detail: str = "the value is refused", field: str | None = None) -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+class DeniedError(BackendError):
+    """The native system forbids this."""
+
+
+class UnsupportedError(BackendError):
+    """The backend does not offer this."""
+
+
+class UnavailableError(BackendError):
+    """The system cannot be reached or is overloaded; `retry_after` in seconds, `maybe_done`: a write may have happened."""
+
+    def __init__(
+        self, detail: str = "the system is unavailable", *, retry_after: float | None = None, maybe_done: bool = False
+    ) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.maybe_done = maybe_done
+
+
+class UnfinishedError(BackendError):
+    """Part of a change is done; repeating it converges. `key` is the record's, where one exists by now."""
+
+    def __init__(self, detail: str = "the change is unfinished", key: str | None = None) -> None:
+        super().__init__(detail)
+        self.key = key
