@@ -15,8 +15,8 @@ class State(StrEnum):
 class Breaker:
     """Counts consecutive failures of one backend.
 
-    After `threshold` failures in a row it opens for `rest` seconds; then one call at a time is let through, and its success closes
-    it, its failure opens it again. `clock` gives monotonic seconds.
+    After `threshold` failures in a row it opens for `rest` seconds; then one call at a time is let through, and its
+    success closes it, its failure opens it again. `clock` gives monotonic seconds.
     """
 
     def __init__(self, *, threshold: int, rest: float, clock: Callable[[], float]) -> None:

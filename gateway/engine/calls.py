@@ -21,8 +21,9 @@ class Caller:
 class Call:
     """One request, stripped of HTTP.
 
-    `base_url` is the tenant's SCIM root without a trailing slash (``https://scim.example.com/acme/scim/v2``). `deadline` is in seconds of
-    the event loop's clock. `attributes` and `excluded` are the projection parameters as sent (text from a query, a list from a body).
+    `base_url` is the tenant's SCIM root without a trailing slash (``https://scim.example.com/acme/scim/v2``).
+    `deadline` is in seconds of the event loop's clock. `attributes` and `excluded` are the projection parameters as
+    sent (text from a query, a list from a body).
     """
 
     tenant: Tenant

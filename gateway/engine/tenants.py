@@ -17,8 +17,9 @@ from gateway.scim.schema import Mutability, ResourceType
 class Limits:
     """Bounds of one tenant.
 
-    `page_size` and `max_page_size` count resources; `scan_rows` and `scan_seconds` bound what a filter that cannot be pushed down may
-    look at (F14); `bulk_operations` and `bulk_bytes` are those of discovery (B4); `cursor_seconds` is how long a cursor lives (N7).
+    `page_size` and `max_page_size` count resources; `scan_rows` and `scan_seconds` bound what a filter that cannot
+    be pushed down may look at (F14); `bulk_operations` and `bulk_bytes` are those of discovery (B4);
+    `cursor_seconds` is how long a cursor lives (N7).
     """
 
     page_size: int = 100
@@ -34,8 +35,8 @@ class Limits:
 class Served:
     """One resource type of one tenant: its schema, its mapping, and the guarded backend that holds it.
 
-    `heavy` names the multi-valued references (``members``, ``groups``): they are loaded only where asked for and are no part of a
-    version (DESIGN §7, ETags).
+    `heavy` names the multi-valued references (``members``, ``groups``): they are loaded only where asked for and are
+    no part of a version (DESIGN §7, ETags).
     """
 
     resource_type: ResourceType
@@ -49,13 +50,18 @@ class Served:
         heavy = tuple(
             attribute.name
             for attribute in self.resource_type.schema.attributes
-            if attribute.multi_valued and (ref := attribute.sub("$ref")) is not None and {"User", "Group"} & set(ref.reference_types)
+            if attribute.multi_valued
+            and (ref := attribute.sub("$ref")) is not None
+            and set(ref.reference_types) - {"uri", "external"}
         )
         object.__setattr__(self, "heavy", heavy)
         subsets = [frozenset[str]()]
         for name in heavy:
             subsets += [subset | {name} for subset in subsets]
-        whole = {wanted: parse(self.resource_type, None, [name for name in heavy if name not in wanted]) for wanted in subsets}
+        whole = {
+            wanted: parse(self.resource_type, None, [name for name in heavy if name not in wanted])
+            for wanted in subsets
+        }
         object.__setattr__(self, "whole", whole)
 
     @property
