@@ -1,7 +1,7 @@
 """The demo's legacy HR database: a thousand employees and forty teams as an old application would have left them.
 
 The warts are the point, each one met in the field (R-L7, R-L10, R-L11, R-L14, R-L15, R-L17, R-L18): upper-case logins,
-codes padded to a fixed width, a one-letter status, 9999-12-31 for "no end", three e-mail columns and a child table added
+codes padded to a fixed width, a one-letter status, 9999-12-31 for "no end", three e-mail columns and a child table from
 later, a boss by employee number, a lookup table, columns that must not be empty and of which SCIM knows nothing, rows
 marked instead of deleted, service accounts among the people, and a password hash that only the old program may see.
 """
@@ -272,7 +272,7 @@ def _further_mail(chance: random.Random, person: _Person, position: int) -> Iter
 
 
 def _write_ghosts(database: sqlite3.Connection, people: list[_Person]) -> None:
-    """Rows that are there and must not be seen: people marked as deleted whose logins are in use again, and machines."""
+    """Rows that are there and must not be seen: deleted people whose logins are in use again, and machines."""
     number = _FIRST_NUMBER + EMPLOYEES
     for turn in range(_DELETED):
         person = people[turn * 71]

@@ -34,8 +34,8 @@ GIVEN = _names("""
     René=RENE Róisín=ROISIN Rosa Rui Ruth Sabine Sander Séamus=SEAMUS Şebnem=SEBNEM Siân=SIAN Sigrid Silvia Sofia
     Søren=SOEREN Stefan Stéphane=STEPHANE Sunniva Sven Tadeusz Tamás=TAMAS Teresa Thandiwe Théo=THEO Tomáš=TOMAS Tove
     Ulrike Ümit=UEMIT Ursula Valentina Vasile Vera Viktor Wanda Wiebke Willem Xavier Yasmin Yusuf Željko=ZELJKO
-    Zoë=ZOE Zsófia=ZSOFIA Ελένη=ELENI Γιώργος=GIORGOS Иван=IVAN Ольга=OLGA Светлана=SVETLANA 伟=WEI 芳=FANG さくら=SAKURA
-    민준=MINJUN نور=NUR
+    Zoë=ZOE Zsófia=ZSOFIA Ελένη=ELENI Γιώργος=GIORGOS Иван=IVAN Ольга=OLGA Светлана=SVETLANA 伟=WEI 芳=FANG
+    さくら=SAKURA 민준=MINJUN نور=NUR
 """)
 
 FAMILY = _names("""
