@@ -180,7 +180,7 @@ def _write_employees(database: sqlite3.Connection, progress: Progress | None) ->
 
 def _people(chance: random.Random) -> Iterator[_Person]:
     taken: set[str] = set()
-    pairs = [(given, family) for given in GIVEN for family in FAMILY]
+    pairs = [(given, family) for given in GIVEN for family in FAMILY if given.script == family.script]
     for number, (given, family) in enumerate(chance.sample(pairs, EMPLOYEES), start=_FIRST_NUMBER):
         stem = f"{given.latin[0]}{family.latin}"[:16]
         login, turn = stem, 1
@@ -213,7 +213,9 @@ def _employee(chance: random.Random, person: _Person, position: int) -> Values:
         "DISPLAY_NAME": f"{person.given.written} {person.family.written}",
         "KNOWN_AS": person.given.written[:3] if chance.random() < 0.1 else None,
         "JOB_TITLE": "Managing Director" if position == 1 else chance.choice(TITLES),
-        "EMP_TYPE": chance.choices(("Employee", "Contractor", "Intern", "Temp"), (86, 8, 3, 3))[0],
+        "EMP_TYPE": "Employee"
+        if position == 1
+        else chance.choices(("Employee", "Contractor", "Intern", "Temp"), (86, 8, 3, 3))[0],
         "STATUS": status,
         "HIRED_ON": hired.isoformat(),
         "END_DATE": left.isoformat() if status == "I" else _NO_END,

@@ -5,6 +5,7 @@ Each list pairs the spelling on the payslip with its upper-case Latin form, from
 
 from __future__ import annotations
 
+import unicodedata
 from typing import NamedTuple
 
 
@@ -13,6 +14,11 @@ class Name(NamedTuple):
 
     written: str
     latin: str
+
+    @property
+    def script(self) -> str:
+        """The script it is written in, as Unicode names it: LATIN, GREEK, CYRILLIC, CJK …"""
+        return unicodedata.name(self.written[0]).partition(" ")[0]
 
 
 def _names(text: str) -> tuple[Name, ...]:
@@ -35,7 +41,7 @@ GIVEN = _names("""
     Søren=SOEREN Stefan Stéphane=STEPHANE Sunniva Sven Tadeusz Tamás=TAMAS Teresa Thandiwe Théo=THEO Tomáš=TOMAS Tove
     Ulrike Ümit=UEMIT Ursula Valentina Vasile Vera Viktor Wanda Wiebke Willem Xavier Yasmin Yusuf Željko=ZELJKO
     Zoë=ZOE Zsófia=ZSOFIA Ελένη=ELENI Γιώργος=GIORGOS Иван=IVAN Ольга=OLGA Светлана=SVETLANA 伟=WEI 芳=FANG
-    さくら=SAKURA 민준=MINJUN نور=NUR
+    桜=SAKURA 민준=MINJUN نور=NUR
 """)
 
 FAMILY = _names("""

@@ -132,7 +132,7 @@ def test_it_is_created_in_a_moment_and_tells_its_progress(tmp_path: Path) -> Non
 
 
 def test_an_empty_one_has_departments_only_and_the_same_tables(database: sqlite3.Connection, tmp_path: Path) -> None:
-    """Without employees and teams the tables and the departments stay, and the first number given is five digits long."""
+    """Without people and teams the tables and departments stay, and the first number given is five digits long."""
     legacy_hr.create(tmp_path / "empty.db", empty=True)
     with closing(sqlite3.connect(tmp_path / "empty.db")) as empty:
         assert [one(empty, f"SELECT COUNT(*) FROM {table}") for table in ("EMPLOYEE", "TEAM", "TEAM_MEMBER")] == [
