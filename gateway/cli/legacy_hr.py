@@ -181,7 +181,11 @@ def _write_employees(database: sqlite3.Connection, progress: Progress | None) ->
 def _people(chance: random.Random) -> Iterator[_Person]:
     taken: set[str] = set()
     pairs = [(given, family) for given in GIVEN for family in FAMILY if given.script == family.script]
-    for number, (given, family) in enumerate(chance.sample(pairs, EMPLOYEES), start=_FIRST_NUMBER):
+    rare = [pair for pair in pairs if pair[0].script != "LATIN"]
+    latin = [pair for pair in pairs if pair[0].script == "LATIN"]
+    staff = rare + chance.sample(latin, EMPLOYEES - len(rare))
+    chance.shuffle(staff)
+    for number, (given, family) in enumerate(staff, start=_FIRST_NUMBER):
         stem = f"{given.latin[0]}{family.latin}"[:16]
         login, turn = stem, 1
         while login in taken:
