@@ -35,6 +35,7 @@ class Limits:
 class Served:
     """One resource type of one tenant: its schema, its mapping, and the guarded backend that holds it.
 
+    `checked` names the unique attributes no index of the backend guards: the gateway looks before it writes (H2).
     `heavy` names the multi-valued references (``members``, ``groups``): they are loaded only where asked for and are
     no part of a version (DESIGN §7, ETags).
     """
@@ -43,6 +44,7 @@ class Served:
     mapping: ResourceMapping
     guard: Guard
     capabilities: Capabilities
+    checked: tuple[str, ...] = ()
     heavy: tuple[str, ...] = field(init=False, default=())
     whole: Mapping[frozenset[str], Projection] = field(init=False, repr=False, default_factory=dict)
 

@@ -1,0 +1,197 @@
+"""References between resources, resolved in batches: native values to ids on the way out, ids to native values on
+the way in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from backends.contract import KEY, Capabilities, Compare, NotFoundError, Op, Query, Record, Scalar
+from gateway.engine.calls import Call
+from gateway.engine.observer import Observer
+from gateway.engine.tenants import Served
+from gateway.identity import Identity, IdentityMap
+from gateway.mapping import Link, Links, Native, Reference, Wanted
+
+BATCH = 500
+"""Keys asked for in one search: well below the parameter limits of the databases in use."""
+PARALLEL = 8
+"""Single reads under way at once where a backend cannot be asked for several keys."""
+
+
+class Resolver:
+    """Turns what a mapping says it needs into `Links`; the number of native calls does not grow with the number of
+    references."""
+
+    def __init__(self, identities: IdentityMap, observer: Observer) -> None:
+        self._identities = identities
+        self._observer = observer
+
+    async def links(self, call: Call, references: Collection[Reference] = (), wanted: Collection[Wanted] = ()) -> Links:
+        """Resolve both directions. What leads to no live account is absent: hidden on the way out, refused on the
+        way in."""
+        incoming = await self._incoming(call, references) if references else {}
+        outgoing = await self._outgoing(call, wanted) if wanted else {}
+        return Links(incoming=incoming, outgoing=outgoing)
+
+    async def _incoming(self, call: Call, references: Collection[Reference]) -> dict[Reference, Link]:
+        groups: dict[tuple[str, str | None, str | None], list[Reference]] = defaultdict(list)
+        for reference in references:
+            groups[reference.resource_type, reference.by, reference.show].append(reference)
+        found: dict[Reference, Link] = {}
+        for (name, by, show), members in groups.items():
+            served = call.tenant.served.get(name)
+            if served is None:
+                self._observer.hidden(call.tenant.name, name, len(members))
+                continue
+            found |= await self._group(call, served, by, show, members)
+            if (missing := sum(reference not in found for reference in members)) > 0:
+                self._observer.hidden(call.tenant.name, name, missing)
+        return found
+
+    async def _group(
+        self, call: Call, served: Served, by: str | None, show: str | None, references: list[Reference]
+    ) -> dict[Reference, Link]:
+        identities: Mapping[str, Identity] = {}
+        records: dict[Scalar, Record] = {}
+        if by is None:
+            keys = [str(reference.value) for reference in references]
+            identities = await self.identify(call, served, keys, mint=False)
+            # A key first met as a reference gets an id only when its entity confirms it.
+            ask = keys if show else [key for key in keys if key not in identities]
+            records = {record.key: record for record in await self._fetch(call, served, KEY, ask, show)}
+            fresh = [str(key) for key in records if key not in identities]
+        else:
+            values = [reference.value for reference in references]
+            for record in await self._fetch(call, served, by, values, show, by):
+                value = record.fields[by]
+                if isinstance(value, Scalar):
+                    records[value] = record
+            fresh = [record.key for record in records.values()]
+        if fresh:
+            identities = {**identities, **await self.identify(call, served, fresh)}
+        found = {}
+        for reference in references:
+            value = str(reference.value) if by is None else reference.value
+            record = records.get(value)
+            key = value if by is None else record.key if record else None
+            identity = identities.get(key) if isinstance(key, str) else None
+            if identity is None or (show and record is None):
+                continue
+            shown = record.fields[show] if show and record else None
+            found[reference] = Link(
+                id=identity.id,
+                resource_type=served.name,
+                location=f"{call.base_url}{served.resource_type.endpoint}/{identity.id}",
+                shown=None if shown is None else str(shown),
+            )
+        return found
+
+    async def _outgoing(self, call: Call, wanted: Collection[Wanted]) -> dict[Wanted, Native]:
+        identities = await self._identities.find(call.tenant.name, {want.id for want in wanted})
+        found: dict[Wanted, Native] = {}
+        by_field: dict[tuple[str, str], list[tuple[Wanted, Identity]]] = defaultdict(list)
+        for want in wanted:
+            identity = identities.get(want.id)
+            if identity is None or identity.resource_type not in want.resource_types:
+                continue
+            served = call.tenant.served.get(identity.resource_type)
+            if served is None or not holds(served, identity):
+                continue
+            if want.by is None:
+                found[want] = Native(resource_type=identity.resource_type, value=identity.key)
+            else:
+                by_field[identity.resource_type, want.by].append((want, identity))
+        for (name, by), pairs in by_field.items():
+            served = call.tenant.served[name]
+            keys = [identity.key for _, identity in pairs]
+            values = {record.key: record.fields[by] for record in await self._fetch(call, served, KEY, keys, None, by)}
+            for want, identity in pairs:
+                value = values.get(identity.key)
+                if isinstance(value, Scalar):
+                    found[want] = Native(resource_type=name, value=value)
+        return found
+
+    async def identify(
+        self, call: Call, served: Served, keys: Iterable[str], *, mint: bool = True, kept: bool = False
+    ) -> dict[str, Identity]:
+        """Look up, or mint, the identities of native keys in one batch."""
+        return await self._identities.identify(
+            call.tenant.name, served.name, served.guard.name, served.entity, list(keys), mint=mint, kept=kept
+        )
+
+    async def _fetch(
+        self, call: Call, served: Served, field: str, values: Collection[Scalar], *extra: str | None
+    ) -> list[Record]:
+        """Read the records whose `field` (or key) is one of `values`, with the `extra` fields; those not visible are
+        absent."""
+        fields = frozenset(name for name in extra if name)
+        unique = list(dict.fromkeys(values))
+        op = batch_operator(served.capabilities, field)
+        if not unique:
+            return []
+        if op is None:
+            if field != KEY:
+                return await self._one_by_one(call, served, field, unique, fields)
+            return await fetch_each(call, served, [str(value) for value in unique], fields)
+        records: list[Record] = []
+        for start in range(0, len(unique), BATCH):
+            batch = tuple(unique[start : start + BATCH])
+            where = Compare(field, Op.IN, batch)
+            cursor: str | None = None
+            while True:
+                query = Query(fields=fields, where=where, limit=BATCH, cursor=cursor)
+                page = await served.guard.search(served.entity, query, deadline=call.deadline)
+                records += page.records
+                cursor = page.cursor
+                if cursor is None:
+                    break
+        asked = set(unique)
+        # A loose or over-matching collation may answer with more than was asked for.
+        visible = (record for record in records if not served.mapping.is_dead(record))
+        return [r for r in visible if (r.key if field == KEY else r.fields[field]) in asked]
+
+    async def _one_by_one(
+        self, call: Call, served: Served, field: str, values: Collection[Scalar], fields: frozenset[str]
+    ) -> list[Record]:
+        records: list[Record] = []
+        for value in values:
+            query = Query(fields=fields, where=Compare(field, Op.EQ, value), limit=2)
+            page = await served.guard.search(served.entity, query, deadline=call.deadline)
+            records += [record for record in page.records if record.fields[field] == value]
+        return records
+
+
+def batch_operator(capabilities: Capabilities, field: str) -> Op | None:
+    """Tell whether a field may be asked for with `in`."""
+    return Op.IN if (Op.IN, False) in capabilities.filters.get(field, {}) else None
+
+
+def holds(served: Served, identity: Identity) -> bool:
+    """Tell whether an identity still belongs to the entity its type is mapped to: a changed configuration must not
+    mix accounts."""
+    return (
+        identity.resource_type == served.name
+        and identity.backend == served.guard.name
+        and identity.entity == served.entity
+    )
+
+
+async def fetch_each(call: Call, served: Served, keys: Iterable[str], fields: frozenset[str]) -> list[Record]:
+    """Read records by key, a few at a time; those not found are left out."""
+    slots = asyncio.Semaphore(PARALLEL)
+
+    async def fetch(key: str) -> Record | None:
+        async with slots:
+            try:
+                return await served.guard.get(served.entity, key, fields, deadline=call.deadline)
+            except NotFoundError:
+                return None
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(fetch(key)) for key in keys]
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from group
+    return [record for task in running if (record := task.result()) is not None]

@@ -1,0 +1,81 @@
+"""Records -> complete SCIM resources: decoded, linked, with id, schemas, meta and version; the same for one and for
+a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from backends.contract import Record
+from gateway.engine.calls import Call
+from gateway.engine.links import Resolver
+from gateway.engine.tenants import Served
+from gateway.identity import Identity
+from gateway.mapping import Links, ReadPlan
+from gateway.scim import etags
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A whole resource before projection, with its version (an ETag) and its URL."""
+
+    resource: dict[str, Any]
+    version: str
+    location: str
+
+
+def timestamp(moment: datetime) -> str:
+    """Write an instant as xsd:dateTime in UTC with milliseconds (S16)."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Renderer:
+    """Renders records; every page costs one resolution of references, however many resources it has."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    async def one(self, call: Call, served: Served, plan: ReadPlan, record: Record, identity: Identity) -> Rendered:
+        """Render a single record."""
+        links = await self.links(call, served, plan, (record,))
+        return render(call, served, plan, record, identity, links)
+
+    async def links(self, call: Call, served: Served, plan: ReadPlan, records: Sequence[Record]) -> Links:
+        """Resolve every reference the records hold, in one batch."""
+        return await self._resolver.links(call, served.mapping.references(plan, records))
+
+
+def render(call: Call, served: Served, plan: ReadPlan, record: Record, identity: Identity, links: Links) -> Rendered:
+    """Put together what the record, the store and the gateway know of one resource."""
+    resource = served.mapping.decode(plan, record, links, identity.kept)
+    if identity.external_id is not None and "externalId" not in resource:
+        resource["externalId"] = identity.external_id
+    resource_type = served.resource_type
+    extensions = [urn for urn in resource_type.extensions if urn in resource or urn in resource_type.required]
+    version = etags.compute(_versioned(served, resource, identity))
+    location = f"{call.base_url}{resource_type.endpoint}/{identity.id}"
+    native: Mapping[str, Any] = resource.pop("meta", None) or {}
+    created = native.get("created") or timestamp(identity.created)
+    whole = {
+        "schemas": [resource_type.schema.id, *extensions],
+        "id": identity.id,
+        **resource,
+        "meta": {
+            "resourceType": resource_type.name,
+            "created": created,
+            "lastModified": native.get("lastModified") or timestamp(identity.last_modified),
+            "location": location,
+            "version": version,
+        },
+    }
+    return Rendered(whole, version, location)
+
+
+def _versioned(served: Served, resource: dict[str, Any], identity: Identity) -> dict[str, Any]:
+    """Say what a version is the hash of: all that is visible but the memberships, which have the gateway's counter."""
+    visible = {name: value for name, value in resource.items() if name not in served.heavy and name != "meta"}
+    if served.counts_members:
+        visible["@counter"] = identity.counter
+    return {"id": identity.id, **visible}

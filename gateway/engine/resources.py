@@ -1,0 +1,134 @@
+"""Single resources: create, read, replace, patch, delete (RFC 7644 §3.3 to §3.6).
+
+Life of a PATCH, down the rooms once and up once::
+
+    dialect.patch      body     -> body in the RFC's form, every rewrite counted
+    patch.parse        body     -> checked operations
+    accounts.identity  id       -> native key, or 404
+    mapping.fast       ops      -> what must be looked up, then a Change; None: read, apply, diff
+    guard.update       Change   -> Outcome
+    identities.alter   what the gateway keeps, lastModified, counter
+    accounts.answer    read back, render, project
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.contract import Change, NotFoundError
+from gateway.engine.accounts import Accounts, answer, check_match, missing, projection_of
+from gateway.engine.calls import Answer, Call
+from gateway.engine.changes import Changes
+from gateway.engine.creation import Creation
+from gateway.engine.failures import translated
+from gateway.engine.observer import Observer
+from gateway.engine.tenants import Served
+from gateway.identity import Identity
+from gateway.scim import etags, patch, paths
+from gateway.scim.errors import ScimError
+from gateway.scim.patch import Operation
+from gateway.scim.validate import ValidateOptions
+
+
+class Resources:
+    """The five operations on one resource. Every method raises `ScimError` for what it refuses."""
+
+    def __init__(self, accounts: Accounts, observer: Observer) -> None:
+        self._accounts = accounts
+        self._observer = observer
+        self._creation = Creation(accounts)
+        self._changes = Changes(accounts)
+
+    async def create(self, call: Call, served: Served, body: Any) -> Answer:
+        """Create (H1): 201, `Location`, the full stored representation."""
+        return await self._creation.create(
+            call, served, self._rewritten(call, served, body), self._options(call, served)
+        )
+
+    async def read(self, call: Call, served: Served, id: str) -> Answer:
+        """Read (RFC 7644 §3.4.1): 200, or 304 when the client's version still holds (V1)."""
+        projection = projection_of(call, served)
+        identity = await self._accounts.identity(call, served, id)
+        wanted = [name for name in served.heavy if projection.wants(paths.resolve(served.resource_type, name))]
+        _, rendered = await self._accounts.current(call, served, identity, wanted)
+        if call.if_none_match is not None and etags.matches(call.if_none_match, rendered.version):
+            return Answer(304, None, rendered.location, rendered.version)
+        return answer(rendered, projection)
+
+    async def replace(self, call: Call, served: Served, id: str, body: Any) -> Answer:
+        """Replace (H3, D6): never creates."""
+        body = self._rewritten(call, served, body)
+        options = self._options(call, served)
+        if _deactivates(served, body):
+            return await self._deactivate(call, served, id)
+        return await self._changes.replace(call, served, id, body, options)
+
+    async def patch(self, call: Call, served: Served, id: str, body: Any) -> Answer:
+        """Patch (P1-P9)."""
+        dialect = call.tenant.dialect
+        body = dialect.patch(served.resource_type, body, lambda quirk: self._count(call, quirk))
+        operations = patch.parse(body, served.resource_type, dialect.patch_options)
+        if served.mapping.on_deactivate is not None and any(_is_deactivation(operation) for operation in operations):
+            return await self._deactivate(call, served, id)
+        return await self._changes.patch(call, served, id, operations, dialect.patch_options)
+
+    async def delete(self, call: Call, served: Served, id: str) -> Answer:
+        """Delete (H5): 204, and the id is nobody's from then on."""
+        identity = await self._accounts.identity(call, served, id)
+        policy = served.mapping.on_delete
+        if policy == "refuse":
+            raise ScimError(403, f"{served.name}: deleting is switched off; set active to false instead")
+        expect = None
+        if call.if_match is not None:
+            record, rendered = await self._accounts.current(call, served, identity)
+            check_match(call, rendered)
+            expect = record.version if served.capabilities.versions else None
+        await self._remove(call, served, identity, policy, expect)
+        return Answer(204)
+
+    async def _remove(self, call: Call, served: Served, identity: Identity, policy: Any, expect: str | None) -> None:
+        """Delete or mark in the backend first, then bury: cut off in between, the next request finds the account
+        gone."""
+        with translated(served.mapping.attribute_of):
+            try:
+                if policy == "delete":
+                    await served.guard.delete(served.entity, identity.key, expect=expect, deadline=call.deadline)
+                else:
+                    if expect is None:
+                        await self._accounts.current(call, served, identity)
+                    change = Change(set=served.mapping.dead_mark)
+                    await served.guard.update(
+                        served.entity, identity.key, change, expect=expect, deadline=call.deadline
+                    )
+            except NotFoundError:
+                await self._accounts.identities.bury(identity)
+                raise missing(served, identity.id) from None
+        await self._accounts.identities.bury(identity)
+
+    async def _deactivate(self, call: Call, served: Served, id: str) -> Answer:
+        """Carry out `on_deactivate` for a system that has no inactive accounts: delete, or refuse aloud."""
+        if served.mapping.on_deactivate == "refuse":
+            raise ScimError(403, "active: the system behind the gateway cannot deactivate accounts")
+        identity = await self._accounts.identity(call, served, id)
+        _, rendered = await self._accounts.current(call, served, identity)
+        check_match(call, rendered)
+        await self._remove(call, served, identity, "delete", None)
+        rendered.resource["active"] = False
+        return answer(rendered, projection_of(call, served))
+
+    def _rewritten(self, call: Call, served: Served, body: Any) -> Any:
+        return call.tenant.dialect.resource(served.resource_type, body, lambda quirk: self._count(call, quirk))
+
+    def _options(self, call: Call, served: Served) -> ValidateOptions:
+        return call.tenant.dialect.validate_options
+
+    def _count(self, call: Call, quirk: str) -> None:
+        self._observer.rewrite(call.tenant.name, call.tenant.dialect.name, quirk)
+
+
+def _is_deactivation(operation: Operation) -> bool:
+    return operation.target.path.text == "active" and operation.value is False
+
+
+def _deactivates(served: Served, body: Any) -> bool:
+    return served.mapping.on_deactivate is not None and isinstance(body, dict) and body.get("active") is False
