@@ -65,16 +65,14 @@ class Budget:
         """Count rows read; raise 400 tooMany when the budget is exceeded."""
         self.used += rows
         if self.used > self.rows or self._clock() > self._until:
-            detail = "the query would scan too many resources; narrow the filter or use attributes the system can
-            search" raise refuse(ScimType.TOO_MANY, detail)
+            detail = "the query would scan too many resources; narrow it to attributes the system can search"
+            raise refuse(ScimType.TOO_MANY, detail)
 
 
 class Queries:
     """Prepares and runs the queries of one resource type."""
 
-    def __init__(
-        self, identities: IdentityMap, resolver: Resolver, renderer: Renderer, observer: Observer
-    ) -> None:
+    def __init__(self, identities: IdentityMap, resolver: Resolver, renderer: Renderer, observer: Observer) -> None:
         self._identities = identities
         self._resolver = resolver
         self._renderer = renderer
@@ -127,8 +125,9 @@ class Queries:
         own = (identity for identity in found if identity.backend == served.guard.name)
         return tuple(identity.key for identity in own if identity.entity == served.entity)
 
-    async def page(self, call: Call, query: Prepared, offset: int, limit: int, budget: Budget) -> tuple[int,
-    list[Rendered]]:
+    async def page(
+        self, call: Call, query: Prepared, offset: int, limit: int, budget: Budget
+    ) -> tuple[int, list[Rendered]]:
         """Answer by index: the count of all matches, and up to `limit` resources from `offset` (zero-based)."""
         if query.nothing:
             return 0, []

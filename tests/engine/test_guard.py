@@ -135,17 +135,17 @@ async def test_a_write_cut_off_by_its_deadline_may_have_been_done() -> None:
 
 async def test_a_full_bulkhead_refuses_without_having_sent_anything() -> None:
     """Who waits for a place past the deadline gets `maybe_done` false (R-L26)."""
-    release = asyncio.Event()
+    entered, release = asyncio.Event(), asyncio.Event()
 
     async def script(name: str) -> Any:
         if name == "create":
+            entered.set()
             await release.wait()
         return Record("1", {})
 
     guarded, backend = guard(script, Recorder(), concurrency=1)
     first = asyncio.create_task(guarded.create("e", {}, deadline=soon()))
-    while "create" not in backend.calls:
-        await asyncio.sleep(0)
+    await entered.wait()
     with pytest.raises(UnavailableError) as caught:
         await guarded.create("e", {}, deadline=soon(0.02))
     assert not caught.value.maybe_done
