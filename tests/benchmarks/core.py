@@ -1,8 +1,8 @@
 """What the protocol's core costs beside scim2-models, measured in one run: ``python tests/benchmarks/core.py``.
 
 The contenders take turns within every round, so that a machine that slows down slows both; the medians of the rounds
-and their ratio are printed. A filter is a new text in every call, and what the core has memoised is forgotten before each,
-so that nothing is answered from memory; the other side keeps its own.
+and their ratio are printed. A filter is a new text in every call, and what the core has memoised is forgotten before
+each, so that nothing is answered from memory; the other side keeps its own.
 """
 
 from __future__ import annotations
@@ -75,7 +75,10 @@ USER: dict[str, Any] = {
         "organization": "Hanse Iron Works",
         "division": "Operations",
         "department": "Quality Assurance",
-        "manager": {"value": "26118915-6090-4610-87e4-49d8ca9f808d"},
+        "manager": {
+            "value": "26118915-6090-4610-87e4-49d8ca9f808d",
+            "$ref": "../Users/26118915-6090-4610-87e4-49d8ca9f808d",
+        },
     },
 }
 PATCH: dict[str, Any] = {
