@@ -23,3 +23,6 @@ class Observer(Protocol):
 
     def hidden(self, tenant: str, resource_type: str, count: int) -> None:
         """References that lead to no account the gateway can show were left out of an answer."""
+
+    def failure(self, tenant: str, request_id: str, error: BaseException) -> None:
+        """A part of a request failed for an internal reason; `error` is for the operator's log only."""

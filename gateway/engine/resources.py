@@ -116,6 +116,10 @@ class Resources:
         rendered.resource["active"] = False
         return answer(rendered, projection_of(call, served))
 
+    def report(self, call: Call, error: BaseException) -> None:
+        """Tell the operator of an operation that failed for an internal reason."""
+        self._observer.failure(call.tenant.name, call.request_id, error)
+
     def _rewritten(self, call: Call, served: Served, body: Any) -> Any:
         return call.tenant.dialect.resource(served.resource_type, body, lambda quirk: self._count(call, quirk))
 

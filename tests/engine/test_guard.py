@@ -88,6 +88,8 @@ class Recorder:
 
     def hidden(self, tenant: str, resource_type: str, count: int) -> None: ...
 
+    def failure(self, tenant: str, request_id: str, error: BaseException) -> None: ...
+
 
 def guard(script: Callable[[str], Awaitable[Any]], recorder: Recorder, **bounds: Any) -> tuple[Guard, Scripted]:
     backend = Scripted(script)
