@@ -130,7 +130,7 @@ class Bulk:
 def _next(
     pending: Sequence[tuple[BulkOperation, frozenset[str]]], posted: set[str], progress: _Progress
 ) -> tuple[int, frozenset[str]]:
-    """Pick the first operation that waits for nothing; where all wait, the first creation, with what it must leave out."""
+    """Pick the first operation that waits for nothing; where all wait, a creation with what it leaves out."""
     open_ = posted - progress.ids.keys() - progress.failed
     for place, (_, references) in enumerate(pending):
         if references.isdisjoint(open_):
