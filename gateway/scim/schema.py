@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -56,7 +57,12 @@ def _index(attributes: Iterable[Attribute]) -> dict[str, Attribute]:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute or sub-attribute with its characteristics; the defaults are those of S1."""
+    """One attribute or sub-attribute with its characteristics; the defaults are those of S1.
+
+    `restricted`: only `canonical_values` are taken, which are suggestions otherwise (S12). `format` narrows a type
+    beyond what RFC 7643 can say: ``country`` (two letters), ``base64url`` (binary in the URL-safe alphabet,
+    RFC 7643 §2.3.6).
+    """
 
     name: str
     type: Type = Type.STRING
@@ -70,6 +76,8 @@ class Attribute:
     canonical_values: tuple[str, ...] = ()
     reference_types: tuple[str, ...] = ()
     sub_attributes: tuple[Attribute, ...] = ()
+    restricted: bool = False
+    format: str | None = None
     index: Mapping[str, Attribute] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -128,6 +136,8 @@ class ResourceType:
     """A resource type: an endpoint, a base schema and extensions.
 
     `extensions` maps the URN of each extension to its schema; `required` holds the URNs that must be present.
+    `compiled` is where the modules of the protocol lay what they compile from this type once, under their own names;
+    it lives and dies with the type.
     """
 
     name: str
@@ -138,6 +148,7 @@ class ResourceType:
     required: frozenset[str] = frozenset()
     index: Mapping[str, Attribute] = field(init=False, repr=False, compare=False, default_factory=dict)
     urns: Mapping[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+    compiled: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "index", _index((*COMMON, *self.schema.attributes)))
