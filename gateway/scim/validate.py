@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from gateway.scim.errors import ScimError, ScimType, refuse
 from gateway.scim.schema import COMMON, Attribute, Mutability, ResourceType, Schema, Type
-from gateway.scim.values import Entry, check_text, entries, find, refuse_unknown, shown
+from gateway.scim.values import Entry, entries, find, refuse_unknown, shown
 
 ALWAYS_KEPT = ("active", "password")
 """What PUT keeps when a client leaves it out: clearing it unasked would open or lock an account (D6)."""
@@ -56,18 +56,19 @@ def replace(
     """Check and normalise the body of a PUT, and work out the whole new resource.
 
     `current` is the resource in canonical form. readOnly attributes are taken from it whatever the body says (H3). An
-    attribute left out is cleared, unless it is to be kept (D6); null and [] clear always. Raises as `create` does, and
-    400 mutability where an immutable attribute differs from its value so far or is left out.
+    attribute left out is cleared, unless it is to be kept (D6) or immutable; null and [] clear always. The elements of
+    a multi-valued attribute are added and removed as wholes, so immutable sub-attributes bind singular ones only (S15).
+    Raises as `create` does, and 400 mutability where an immutable attribute is given another value or cleared.
     """
     plan = _plan(resource_type)
     result, cleared = plan.read(body, options)
     _keep(result, current, cleared, options.keep, resource_type)
-    _carry(plan.attributes, result, current, "")
+    _carry(plan.attributes, result, current, cleared, "")
     for urn, (attributes, _, _, _) in plan.extensions.items():
         before = current.get(urn)
         if before:
             part = result.get(urn, {})
-            _carry(attributes, part, before, f"{urn}:")
+            _carry(attributes, part, before, cleared, f"{urn}:")
             if part:
                 result[urn] = part
     plan.require(result)
@@ -274,7 +275,13 @@ def _keep_part(
         result[urn] = part
 
 
-def _carry(attributes: Iterable[Attribute], result: dict[str, Any], current: Mapping[str, Any], prefix: str) -> None:
+def _carry(
+    attributes: Iterable[Attribute],
+    result: dict[str, Any],
+    current: Mapping[str, Any],
+    cleared: set[str],
+    prefix: str,
+) -> None:
     """Carry readOnly values over, and hold immutable ones against what they were (H3)."""
     for attribute in attributes:
         name = attribute.name
@@ -284,7 +291,7 @@ def _carry(attributes: Iterable[Attribute], result: dict[str, Any], current: Map
         if attribute.mutability is Mutability.READ_ONLY:
             result[name] = before
         elif attribute.mutability is Mutability.IMMUTABLE:
-            if not _same(result.get(name), before):
+            if f"{prefix}{name}" in cleared or not _same(result.get(name, before), before):
                 raise _immutable(f"{prefix}{name}")
             result[name] = before
         elif attribute.type is Type.COMPLEX and name in result:
@@ -297,7 +304,7 @@ def _carry_complex(attribute: Attribute, result: dict[str, Any], before: Any, pr
     if not attribute.multi_valued:
         for sub in attribute.sub_attributes:
             if sub.mutability is Mutability.IMMUTABLE and sub.name in before:
-                if not _same(now.get(sub.name), before[sub.name]):
+                if not _same(now.get(sub.name, before[sub.name]), before[sub.name]):
                     raise _immutable(f"{prefix}{sub.name}")
                 now[sub.name] = before[sub.name]
     if not hidden:
