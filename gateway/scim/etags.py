@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 _TAG = re.compile(r"[ \t]*(?:W/)?(\"[\x21\x23-\x7e\x80-\xff]*\")[ \t]*(?:,|$)")
@@ -19,8 +19,7 @@ def compute(visible: Mapping[str, Any]) -> str:
     The order of names and of the values of a multi-valued attribute makes no difference, for no backend promises one.
     `visible` is what the client can see and what else is to count; it holds JSON values only.
     """
-    text = json.dumps(_canonical(visible), sort_keys=True, separators=(",", ":"), default=str)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    digest = hashlib.sha256(_canonical(visible).encode("ascii")).digest()
     return f'W/"{base64.urlsafe_b64encode(digest[:16]).decode("ascii").rstrip("=")}"'
 
 
@@ -49,12 +48,15 @@ def matches(header: str, version: str | None) -> bool:
     return found
 
 
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _canonical(part) for name, part in value.items()}
+def _canonical(value: Any) -> str:
+    """Write a value in one pass, in ASCII: names and the elements of lists sorted, text as JSON writes it."""
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if isinstance(value, dict):
+        members = [f"{encode_basestring_ascii(name)}:{_canonical(part)}" for name, part in value.items()]
+        return f"{{{','.join(sorted(members))}}}"
     if isinstance(value, list | tuple):
-        parts = [_canonical(part) for part in value]
-        if len(parts) < 2:
-            return parts
-        return sorted(parts, key=lambda part: json.dumps(part, sort_keys=True, default=str))
-    return value
+        return f"[{','.join(sorted([_canonical(part) for part in value]))}]"
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    return _canonical(dict(value)) if isinstance(value, Mapping) else encode_basestring_ascii(str(value))

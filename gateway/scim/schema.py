@@ -1,4 +1,4 @@
-"""Schemas and resource types as data (RFC 7643 §2, §3, §6, §7): User and Group are two rows among others, never code."""
+"""Schemas and resource types as data (RFC 7643 §2, §3, §6, §7): User and Group are two rows among others, no code."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ class Schema:
 
 
 META = Attribute(
-    "meta", Type.COMPLEX, mutability=Mutability.READ_ONLY, description="Facts about the resource, kept by the provider.",
+    "meta", Type.COMPLEX, mutability=Mutability.READ_ONLY,
+    description="Facts about the resource, kept by the provider.",
     sub_attributes=(
         Attribute("resourceType", case_exact=True, mutability=Mutability.READ_ONLY),
         Attribute("created", Type.DATE_TIME, mutability=Mutability.READ_ONLY),
