@@ -1,0 +1,79 @@
+"""Fixtures of all rooms, the list of tests that may be skipped, and the time budget of each suite."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.services import own_valkey, postgres, valkey, valkey_server
+
+__all__ = ["own_valkey", "postgres", "valkey", "valkey_server"]
+
+FOLDER = Path(__file__).parent
+SKIPS = FOLDER / "skips.txt"
+BUDGETS = FOLDER / "budgets.txt"
+
+
+def permitted_skips() -> dict[str, str]:
+    """Read the names of tests that may be skipped, each with its reason."""
+    pairs = (line.partition("#") for line in SKIPS.read_text(encoding="utf-8").splitlines() if line.partition("#")[0])
+    return {name.strip(): reason.strip() for name, _, reason in pairs}
+
+
+def budgets() -> dict[str, float]:
+    """Read the seconds each suite may take."""
+    lines = BUDGETS.read_text(encoding="utf-8").splitlines()
+    return {name: float(seconds) for name, seconds in (line.split() for line in lines if line and line[0] != "#")}
+
+
+class Watch:
+    """Fails a run that skips what is not on the list, or in which a suite takes longer than it may."""
+
+    def __init__(self) -> None:
+        self.permitted = permitted_skips()
+        self.budgets = budgets()
+        self.skipped: list[str] = []
+        self.spent: dict[str, float] = defaultdict(float)
+        self.begun = time.monotonic()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.spent[suite(report.nodeid)] += report.duration
+        expected_failure = hasattr(report, "wasxfail")
+        if report.skipped and not expected_failure and report.nodeid not in self.permitted:
+            self.skipped.append(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self.skipped.append(report.nodeid)
+
+    def overdrawn(self) -> list[str]:
+        """Name the suites over their budget; one that has none may not exist."""
+        return [
+            f"{name}: {spent:.0f} s of {self.budgets.get(name, 0):.0f} s"
+            for name, spent in sorted(self.spent.items())
+            if spent > self.budgets.get(name, 0)
+        ]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus == pytest.ExitCode.OK and (self.skipped or self.overdrawn()):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for name in self.skipped:
+            terminalreporter.write_line(f"skipped and not listed in tests/skips.txt: {name}", red=True)
+        for line in self.overdrawn():
+            terminalreporter.write_line(f"over the budget of tests/budgets.txt: {line}", red=True)
+
+
+def suite(nodeid: str) -> str:
+    """Name the suite a test belongs to: the folder below tests/."""
+    parts = nodeid.split("::")[0].split("/")
+    return parts[1] if len(parts) > 2 else "."
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Watch(), "watch")
