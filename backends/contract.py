@@ -1,30 +1,16 @@
-"""The contract between the gateway and a backend, whole.
+"""The contract between the gateway and a backend; only the error tree lies next door, in `backends.errors`.
 
 A backend speaks of *entities* (``employees``, ``teams``) made of flat native *records*; it never meets SCIM, tenants
 or HTTP requests of the gateway. It implements three methods to read and three more to write. Retry, timeout, breaker,
 cache, metric and lock are the gateway's (``engine.guard``); a backend has only what its native system offers.
-
-Errors, drawn by what the gateway does with them::
-
-    BackendError                     500, generic text; the chained cause goes to the log
-    ├── NotFoundError                404   the entity has no such record (or the settings exclude it)
-    ├── ConflictError(field)         409   uniqueness; `field` names the native field where known
-    ├── StaleError                   412   `expect` no longer holds; nothing was written
-    ├── RejectedError(field)         400   the native system refuses a value
-    ├── DeniedError                  403   the native system forbids the operation on this record
-    ├── UnsupportedError             501   not offered; raised by `search`: 400 invalidFilter
-    ├── UnavailableError             503   reads are retried; with `maybe_done` a write is settled by reading back
-    └── UnfinishedError(key)         503   part of a change is done; repeating the same call converges
-
-The backend's own credentials failing is `UnavailableError`, never 401. `detail` may reach a client: no host names, SQL
-or secrets in it; chain the driver's error with ``raise … from error``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -32,14 +18,22 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
+from backends.errors import BackendError as BackendError
+from backends.errors import ConflictError as ConflictError
+from backends.errors import DeniedError as DeniedError
+from backends.errors import NotFoundError as NotFoundError
+from backends.errors import RejectedError as RejectedError
+from backends.errors import StaleError as StaleError
+from backends.errors import UnavailableError as UnavailableError
+from backends.errors import UnfinishedError as UnfinishedError
+from backends.errors import UnsupportedError as UnsupportedError
 
 Scalar = str | int | float | Decimal | bool | bytes | date | datetime  # datetimes are aware
 Row = Mapping[str, Scalar | None]
 Value = Scalar | None | tuple[Scalar, ...] | tuple[Row, ...]
 Fields = Mapping[str, Value]
-
-KEY = "@key"
-"""The record's key where a field is named: in `Compare.field` and `Sort.field`."""
+KEY = "@key"  # the record's key where a field is named: in `Compare.field` and `Sort.field`
+S = TypeVar("S", bound=BaseModel)
 
 
 class Op(StrEnum):
@@ -75,14 +69,11 @@ class Write(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One native record: exactly the fields asked for, None (or an empty tuple) meaning empty.
-
-    `version` changes whenever the record does, or is None where the native system has none.
-    """
+    """One native record: exactly the fields asked for, None (or an empty tuple) meaning empty."""
 
     key: str
-    fields: Fields = field(repr=False)
-    version: str | None = None
+    fields: Fields = dataclasses.field(repr=False)
+    version: str | None = None  # changes whenever the record does; None where the system has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +82,7 @@ class Compare:
 
     field: str
     op: Op
-    value: Scalar | tuple[Scalar, ...] | None = field(default=None, repr=False)
+    value: Scalar | tuple[Scalar, ...] | None = dataclasses.field(default=None, repr=False)
     ignore_case: bool = False
 
 
@@ -123,7 +114,7 @@ Filter = Compare | And | Or | Not | AnyRow
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """Order by `field`; empty values last when ascending, first when descending. The key always breaks ties."""
+    """Order by `field`, ties by the key; empty values last when ascending, first when descending."""
 
     field: str = KEY
     descending: bool = False
@@ -132,19 +123,15 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to search for.
-
-    `limit` counts records and is never exceeded; `offset` is zero-based; `cursor` comes from the previous `Page` of the
-    same query and excludes `offset`. With `total` the page carries the count of all matches (exact filters only).
-    """
+    """What to search for."""
 
     fields: frozenset[str]
     where: Filter | None = None
     sort: Sort = Sort()
-    limit: int = 100
-    offset: int = 0
-    cursor: str | None = None
-    total: bool = False
+    limit: int = 100  # records, never exceeded
+    offset: int = 0  # zero-based
+    cursor: str | None = None  # from the previous page of the same query; excludes `offset`
+    total: bool = False  # count all matches too (exact filters only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +152,9 @@ class Change:
     them, `remove` takes a partial row, `set` diffs by them and leaves columns it does not name.
     """
 
-    set: Fields = field(default_factory=dict, repr=False)
-    add: Mapping[str, tuple[Scalar, ...] | tuple[Row, ...]] = field(default_factory=dict, repr=False)
-    remove: Mapping[str, tuple[Scalar, ...] | tuple[Row, ...]] = field(default_factory=dict, repr=False)
+    set: Fields = dataclasses.field(default_factory=dict, repr=False)
+    add: Mapping[str, tuple[Scalar, ...] | tuple[Row, ...]] = dataclasses.field(default_factory=dict, repr=False)
+    remove: Mapping[str, tuple[Scalar, ...] | tuple[Row, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.set or self.add or self.remove)
@@ -175,7 +162,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `update` did. `record` is given if it costs nothing, and always when the key changed."""
+    """What `update` did; `record` is given if it costs nothing, and always when the key changed."""
 
     changed: bool
     record: Record | None = None
@@ -183,45 +170,36 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What `describe` tells of one field.
-
-    `many`: a tuple of values; `row`: each value is a row with these columns (`row_key` names the columns that tell
-    rows apart); `refers`: the values are keys of that entity; `max_length` in characters.
-    """
+    """What `describe` tells of one field."""
 
     type: type[Any]
-    many: bool = False
-    row: Mapping[str, Field] | None = None
-    row_key: tuple[str, ...] = ()
-    refers: str | None = None
+    many: bool = False  # a tuple of values
+    row: Mapping[str, Field] | None = None  # each value is a row with these columns
+    row_key: tuple[str, ...] = ()  # the columns that tell rows apart
+    refers: str | None = None  # the values are keys of that entity
     write: Write = Write.ALWAYS
     unique: bool = False
     required: bool = False
-    max_length: int | None = None
+    max_length: int | None = None  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What one entity of a backend can do; the default is the humblest.
 
-    `filters`: field (or ``rows.column``, or `KEY`) -> {(op, ignore_case): exact or loose}; what is not named is never
-    asked. `logic`: which of ``and``, ``or``, ``not``, ``any_row`` may combine them. `sort`: fields that `Query.sort` may
-    name besides the key. `offset`: whether `Query.offset` may exceed 0. `total`: whether `Query.total` may be true.
-    `deltas`: fields whose `add`/`remove` cost what the delta costs. `versions`: records carry one and `expect` is
-    honoured. `atomic`: a change is applied whole or not at all. `serialize`: `update` reads, merges and writes, so the
-    guard runs updates of one record one at a time. `writes`: which of create, update, delete the entity takes.
+    `filters`: field, ``rows.column`` or `KEY` -> {(op, ignore_case): exact or loose}; what is not named is not asked.
     """
 
-    filters: Mapping[str, Mapping[tuple[Op, bool], Match]] = field(default_factory=dict)
-    logic: frozenset[str] = frozenset()
-    sort: frozenset[str] = frozenset()
-    offset: bool = False
-    total: bool = False
-    deltas: frozenset[str] = frozenset()
-    versions: bool = False
-    atomic: bool = False
-    serialize: bool = False
-    writes: frozenset[str] = frozenset()
+    filters: Mapping[str, Mapping[tuple[Op, bool], Match]] = dataclasses.field(default_factory=dict)
+    logic: frozenset[str] = frozenset()  # which of and, or, not, any_row may combine them
+    sort: frozenset[str] = frozenset()  # what `Query.sort` may name besides the key
+    offset: bool = False  # whether `Query.offset` may exceed 0
+    total: bool = False  # whether `Query.total` may be true
+    deltas: frozenset[str] = frozenset()  # fields whose `add` and `remove` cost what the delta costs
+    versions: bool = False  # records carry one, and `expect` is honoured
+    atomic: bool = False  # a change is applied whole or not at all
+    serialize: bool = False  # `update` reads, merges and writes: the guard runs a record's updates one at a time
+    writes: frozenset[str] = frozenset()  # which of create, update, delete the entity takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +209,11 @@ class Context:
     name: str
 
 
-S = TypeVar("S", bound=BaseModel)
-
-
 class Backend(ABC, Generic[S]):
     """A system one can read.
 
-    Life: constructed once (no I/O), `start`, any number of concurrent calls, `stop`. `stop` is called also after a failed
-    `start`. Any call may be cancelled at an await and must then leave no transaction open.
+    Life: constructed once (no I/O), `start`, any number of concurrent calls, `stop`, also after a failed `start`. Any
+    call may be cancelled at an await and must then leave no transaction open.
     """
 
     settings_type: ClassVar[type[BaseModel]]
@@ -248,7 +223,7 @@ class Backend(ABC, Generic[S]):
         self.context = context
 
     async def start(self) -> None:
-        """Open pools and sessions. Raise `UnavailableError` if the system cannot be reached; it is called again later."""
+        """Open pools and sessions; raise `UnavailableError` if the system cannot be reached, to be called again."""
 
     async def stop(self) -> None:
         """Close what `start` opened; safe to call twice."""
@@ -295,7 +270,7 @@ class NativeCall:
     """One native call as an operator would read it; values masked where the settings mark them secret."""
 
     text: str
-    values: tuple[tuple[str, Scalar | None], ...] = field(default=(), repr=False)
+    values: tuple[tuple[str, Scalar | None], ...] = dataclasses.field(default=(), repr=False)
 
 
 @runtime_checkable
@@ -308,10 +283,10 @@ class Explains(Protocol):
 
 @runtime_checkable
 class Introspects(Protocol):
-    """A backend that can list entities and fields of the live system, for editors and nearest-name hints."""
+    """A backend that can tell what the live system has, for editors and nearest-name hints."""
 
     async def introspect(self) -> Mapping[str, Mapping[str, Field]]:
-        """Map what the system has to the fields it has there."""
+        """Map what could be an entity to the fields it has there."""
 
 
 @runtime_checkable
@@ -322,62 +297,3 @@ class Lists(Protocol):
         self, entity: str, key: str, field: str, *, limit: int, cursor: str | None = None
     ) -> tuple[tuple[Scalar, ...] | tuple[Row, ...], str | None]:
         """Read up to `limit` values of `field` in a stable order, and the cursor of the next page or None."""
-
-
-class BackendError(Exception):
-    """Something went wrong in a backend; `detail` may reach a client."""
-
-    def __init__(self, detail: str = "the backend failed") -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-
-class NotFoundError(BackendError):
-    """The entity has no such record."""
-
-
-class ConflictError(BackendError):
-    """A unique value is taken; `field` is the native field, where the system tells."""
-
-    def __init__(self, detail: str = "a value that must be unique is taken", field: str | None = None) -> None:
-        super().__init__(detail)
-        self.field = field
-
-
-class StaleError(BackendError):
-    """The record's version is not the expected one."""
-
-
-class RejectedError(BackendError):
-    """The native system refuses a value; `field` is the native field, where the system tells."""
-
-    def __init__(self, detail: str = "the value is refused", field: str | None = None) -> None:
-        super().__init__(detail)
-        self.field = field
-
-
-class DeniedError(BackendError):
-    """The native system forbids this."""
-
-
-class UnsupportedError(BackendError):
-    """The backend does not offer this."""
-
-
-class UnavailableError(BackendError):
-    """The system cannot be reached or is overloaded; `retry_after` in seconds, `maybe_done`: a write may have happened."""
-
-    def __init__(
-        self, detail: str = "the system is unavailable", *, retry_after: float | None = None, maybe_done: bool = False
-    ) -> None:
-        super().__init__(detail)
-        self.retry_after = retry_after
-        self.maybe_done = maybe_done
-
-
-class UnfinishedError(BackendError):
-    """Part of a change is done; repeating it converges. `key` is the record's, where one exists by now."""
-
-    def __init__(self, detail: str = "the change is unfinished", key: str | None = None) -> None:
-        super().__init__(detail)
-        self.key = key
