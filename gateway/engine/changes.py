@@ -60,9 +60,11 @@ class Changes:
 
             identity, after = await self._slow(call, served, identity, heavy, work)
         asked = call.attributes is not None or call.excluded is not None
-        if not asked and call.tenant.dialect.patch_status(served.resource_type) == 204:
+        quiet = not asked and call.tenant.dialect.patch_status(served.resource_type) == 204
+        if quiet and after.get("active") is not False:
             return Answer(204)
-        return await self._changed(call, served, identity, after)
+        answer = await self._changed(call, served, identity, after)
+        return Answer(204) if quiet else answer
 
     async def _fast(
         self, call: Call, served: Served, identity: Identity, fast: FastPatch, operations: Sequence[Operation]

@@ -6,8 +6,7 @@ attempt turns the conflict of a repeated POST into binding the account that atte
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from backends.contract import BackendError, ConflictError, Record, UnavailableError, UnfinishedError
@@ -21,6 +20,7 @@ from gateway.mapping import Encoding
 from gateway.scim import paths, validate
 from gateway.scim.errors import ScimError, ScimType, refuse
 from gateway.scim.evaluate import fold
+from gateway.scim.project import Projection
 from gateway.scim.schema import Uniqueness
 
 PROTECTED = ("userName", "emails", "password")
@@ -41,9 +41,10 @@ class Creation:
             raise refuse(ScimType.INVALID_VALUE, "active: the system behind the gateway cannot hold inactive accounts")
         links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(resource))
         encoding = served.mapping.encode(resource, links)
-        async with self._unique(call, served, resource):
+        # One attempt at a time for one name: a repeated request finds the first one done, never half done (R-L22).
+        async with self._accounts.identities.exclusive(*_locks(served, resource)):
             identity, record = await self._perform(call, served, resource, encoding)
-        return await self._created(call, served, identity, record, projection_of(call, served) or projection)
+        return await self._created(call, served, identity, record, resource, projection)
 
     async def _perform(
         self, call: Call, served: Served, resource: dict[str, Any], encoding: Encoding
@@ -51,10 +52,14 @@ class Creation:
         identities = self._accounts.identities
         match = match_values(served, resource)
         reservation = await identities.reserve(call.tenant.name, served.name, match)
+        if (refusal := await self._taken(call, served, resource)) is not None:
+            return await self._settle_conflict(call, served, resource, encoding, reservation, refusal), None
         try:
             record = await served.guard.create(served.entity, encoding.fields, deadline=call.deadline)
         except ConflictError as error:
-            return await self._settle_conflict(call, served, resource, encoding, reservation, error), None
+            refusal = scim_error(error, served.mapping.attribute_of)
+            refusal.__cause__ = error
+            return await self._settle_conflict(call, served, resource, encoding, reservation, refusal), None
         except UnavailableError as error:
             if not error.maybe_done:
                 await identities.release(reservation)
@@ -108,27 +113,30 @@ class Creation:
         resource: dict[str, Any],
         encoding: Encoding,
         reservation: Reservation,
-        error: ConflictError,
+        refusal: ScimError,
     ) -> Identity:
-        identities = self._accounts.identities
-        if reservation.resumed and (found := await self._find(call, served, resource)) is not None:
+        """Bind the account an earlier attempt of this request made, apply `on_conflict` to any other, or refuse."""
+        policy = served.mapping.on_conflict
+        found = None
+        if reservation.resumed or policy != "reject":
+            found = await self._find(call, served, resource)
+        if found is None:
+            await self._accounts.identities.release(reservation)
+            raise refusal
+        known = await self._accounts.resolver.identify(call, served, [found.key], mint=False, kept=True)
+        owner = known[found.key].external_id if found.key in known else None
+        if owner not in (None, resource.get("externalId")):
+            # Somebody's account already: taking it over would give one person two owners.
+            await self._accounts.identities.release(reservation)
+            raise refusal
+        if reservation.resumed:
             identity = await self._bind(served, reservation, found.key, encoding, adopted=True)
             return await self._converge(call, served, identity, resource)
-        await identities.release(reservation)
-        refusal = scim_error(error, served.mapping.attribute_of)
-        if served.mapping.on_conflict == "reject":
-            raise refusal from error
-        found = await self._find(call, served, resource)
-        if found is None:
-            raise refusal from error
-        known = await self._accounts.resolver.identify(call, served, [found.key], kept=True)
-        identity = known[found.key]
+        await self._accounts.identities.release(reservation)
+        identity = (await self._accounts.resolver.identify(call, served, [found.key], kept=True))[found.key]
         _, rendered = await self._accounts.current(call, served, identity)
-        if served.mapping.on_conflict == "reactivate" and rendered.resource.get("active") is not False:
-            raise refusal from error
-        if identity.external_id not in (None, resource.get("externalId")):
-            # Somebody's account already: taking it over would give one person two owners.
-            raise refusal from error
+        if policy == "reactivate" and rendered.resource.get("active") is not False:
+            raise refusal
         wanted = {name: value for name, value in resource.items() if name not in PROTECTED}
         return await self._converge(call, served, identity, wanted)
 
@@ -150,22 +158,21 @@ class Creation:
         identity, _ = await self._accounts.apply(call, served, identity, delta)
         return identity
 
-    @contextlib.asynccontextmanager
-    async def _unique(self, call: Call, served: Served, resource: Mapping[str, Any]) -> AsyncIterator[None]:
-        """Where the backend has no unique index of its own, look and write as one step across all replicas (H2)."""
-        names = [name for name in served.checked if name in resource]
-        if not names:
-            yield
-            return
-        locks = [("unique", served.guard.name, served.entity, name, fold(str(resource[name]))) for name in names]
-        async with self._accounts.identities.exclusive(*locks):
-            for name in names:
-                if await self._accounts.matching(call, served, name, resource[name]):
-                    raise refuse(ScimType.UNIQUENESS, f"the value of {name} is already taken")
-            yield
+    async def _taken(self, call: Call, served: Served, resource: Mapping[str, Any]) -> ScimError | None:
+        """Where the backend has no unique index of its own, look before the write; the lock makes it one step (H2)."""
+        for name in served.checked:
+            if name in resource and await self._accounts.matching(call, served, name, resource[name]):
+                return refuse(ScimType.UNIQUENESS, f"the value of {name} is already taken")
+        return None
 
     async def _created(
-        self, call: Call, served: Served, identity: Identity, record: Record | None, projection: Any
+        self,
+        call: Call,
+        served: Served,
+        identity: Identity,
+        record: Record | None,
+        resource: Mapping[str, Any],
+        projection: Projection,
     ) -> Answer:
         wanted = [name for name in served.heavy if projection.wants(paths.resolve(served.resource_type, name))]
         plan = self._accounts.plan(served, wanted)
@@ -178,7 +185,21 @@ class Creation:
                 full = Record(identity.key, {name: known.get(name) for name in plan.fields})
             record = full
         links = await self._accounts.renderer.links(call, served, plan, (record,))
-        return answer(render(call, served, plan, record, identity, links), projection, 201)
+        rendered = render(call, served, plan, record, identity, links)
+        if resource.get("active") is False and rendered.resource.get("active") is True:
+            # A system that creates accounts active whatever it is told: nobody gets access that was not granted.
+            identity = await self._converge(call, served, identity, {"active": False})
+            reply, rendered = await self._accounts.answer(call, served, identity, projection, 201)
+            if rendered.resource.get("active") is True:
+                raise ScimError(500, "active: the account was created, and it is active although it must not be")
+            return reply
+        return answer(rendered, projection, 201)
+
+
+def _locks(served: Served, resource: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    names = dict.fromkeys((*unique_attributes(served), *served.checked))
+    place = ("unique", served.guard.name, served.entity)
+    return [(*place, name, fold(str(resource[name]))) for name in names if name in resource]
 
 
 def unique_attributes(served: Served) -> list[str]:

@@ -135,4 +135,6 @@ def _is_deactivation(operation: Operation) -> bool:
 
 
 def _deactivates(served: Served, body: Any) -> bool:
-    return served.mapping.on_deactivate is not None and isinstance(body, dict) and body.get("active") is False
+    if served.mapping.on_deactivate is None or not isinstance(body, dict):
+        return False
+    return any(name.lower() == "active" and value is False for name, value in body.items())
