@@ -1,0 +1,223 @@
+"""The configuration language of one resource type: what stands under ``tenants.<name>.resources.<type>``.
+
+Only shapes are checked here; `compile_mapping` holds them against the SCIM schema and the fields of the backend.
+Every form of an attribute is read into one `AttributeSpec`; ``gateway/mapping/README.md`` is the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+
+from gateway.scim.schema import Mutability, Returned, Uniqueness
+
+Constant = str | int | float | bool | date | None
+"""A value that stands in the configuration itself."""
+
+_PLACES = frozenset({"field", "fields", "rows", "constant"})
+_CODEC_SCHEMA: dict[str, Any] = {
+    "description": "a codec by name, {name: arguments}, or a list of those: what is written passes from left to right",
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "minProperties": 1, "maxProperties": 1},
+        {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
+    ],
+}
+
+
+class Spec(BaseModel):
+    """A part of the configuration: unknown keys are errors, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class CodecSpec(Spec):
+    """One codec: its name and its arguments, None where only the name is given."""
+
+    name: str
+    arguments: Any = None
+
+
+def _codecs(value: Any) -> Any:
+    if value is None:
+        return ()
+    steps = value if isinstance(value, list | tuple) else [value]
+    return tuple(_codec(step) for step in steps)
+
+
+def _codec(value: Any) -> Any:
+    if isinstance(value, str):
+        return CodecSpec(name=value)
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((name, arguments),) = value.items()
+        return CodecSpec(name=str(name), arguments=arguments)
+    if isinstance(value, CodecSpec):
+        return value
+    raise ValueError("a codec is its name, or one name with its arguments: {name: arguments}")
+
+
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+_NAMES_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+Codecs = Annotated[tuple[CodecSpec, ...], BeforeValidator(_codecs), WithJsonSchema(_CODEC_SCHEMA)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names), WithJsonSchema(_NAMES_SCHEMA)]
+
+
+def _attribute(value: Any) -> Any:
+    """Read the short forms: a field's name, a list of sources, an object of sub-attributes."""
+    if isinstance(value, str):
+        return {"field": value}
+    if isinstance(value, list | tuple):
+        return {"sources": value}
+    if isinstance(value, Mapping) and not _PLACES & value.keys() and not {"parts", "sources"} & value.keys():
+        return {"parts": value}
+    return value
+
+
+class AttributeSpec(Spec):
+    """Where one attribute lives and how its values are written there.
+
+    Exactly one of `field`, `fields`, `rows`, `constant`, `parts` and `sources` is given: one native field, several for
+    one attribute, a field made of rows, a value of the configuration itself, an object of sub-attributes, or several
+    places whose values are read together and written to the first that takes them.
+    """
+
+    field: str | None = Field(None, description="the native field")
+    fields: Names = Field((), description="several native fields for one attribute; the codec puts them together")
+    rows: str | None = Field(None, description="a native field made of rows, each one value of the attribute")
+    each: dict[str, AttributeForm] = Field({}, description="sub-attribute -> column of the row")
+    constant: Constant = Field(None, description="a value that is always this one")
+    parts: dict[str, AttributeForm] = Field({}, description="sub-attribute -> where it lives")
+    sources: tuple[AttributeForm, ...] = Field((), description="several places, in order of preference")
+    codec: Codecs = Field((), description="how values are written and read")
+    keep: Literal["spelling", "parts", "unknown"] | None = Field(
+        None,
+        description="store what was sent and return it for as long as the native value means the same: "
+        "another spelling, sub-attributes the field cannot hold, or values the codec has no native form for",
+    )
+    reference: Names = Field((), description="the value is the id of a resource of this type (or one of these)")
+    by: str | None = Field(None, description="the native field of the referenced entity the reference holds; its key")
+    show: str | None = Field(None, description="the native field of the referenced entity to show as display name")
+    write: Literal["always", "create", "never"] = Field("always", description="narrows when the attribute may change")
+
+    @model_validator(mode="after")
+    def _check(self) -> AttributeSpec:
+        given = [name for name in (*sorted(_PLACES), "parts", "sources") if name in self.model_fields_set]
+        if len(given) != 1:
+            raise ValueError(f"give one of field, fields, rows, constant, not {' and '.join(given) or 'none of them'}")
+        if given[0] == "fields" and len(self.fields) < 2:
+            raise ValueError("fields: name at least two fields; for one there is `field`")
+        if self.each and given[0] != "rows":
+            raise ValueError("each: says what the columns of `rows` are; there is no `rows` here")
+        if given[0] in ("constant", "parts", "sources"):
+            extra = self.model_fields_set - {given[0], "keep"}
+            if extra:
+                raise ValueError(f"{', '.join(sorted(extra))}: means nothing beside `{given[0]}`")
+        if self.by is not None and not self.reference:
+            raise ValueError("by: says what a `reference` holds; there is no `reference` here")
+        if self.show is not None and not self.reference:
+            raise ValueError("show: says what of a `reference` is shown; there is no `reference` here")
+        return self
+
+
+class _Forms:
+    """Tells editors of the short forms, which pydantic cannot see behind the validator."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        place = handler(core)
+        inner = {"anyOf": [{"type": "string"}, place]}
+        return {
+            "anyOf": [
+                {"type": "string", "description": "the native field"},
+                place,
+                {"type": "object", "description": "sub-attribute -> where it lives", "additionalProperties": inner},
+                {"type": "array", "description": "several places, in order of preference", "items": inner},
+            ]
+        }
+
+
+AttributeForm = Annotated[AttributeSpec, BeforeValidator(_attribute), _Forms()]
+
+
+class DeadMark(Spec):
+    """`on_delete: {set: …}`: deleting writes these native values, and a record that has them is not there."""
+
+    set: dict[str, str | int | float | bool | date] = Field(description="native field -> the value that marks the dead")
+
+    @field_validator("set")
+    @classmethod
+    def _not_empty(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not value:
+            raise ValueError("name at least one field")
+        return value
+
+
+class OverrideSpec(Spec):
+    """What differs from the schema for one attribute of this tenant; what is not given stays as the schema says."""
+
+    mutability: Mutability | None = None
+    required: bool | None = None
+    returned: Returned | None = None
+    uniqueness: Uniqueness | None = None
+    case_exact: bool | None = Field(None, alias="caseExact")
+
+
+class ExtensionSpec(Spec):
+    """An extension of the resource type."""
+
+    urn: str = Field(alias="schema")
+    required: bool = False
+
+
+def _extension(value: Any) -> Any:
+    return {"schema": value} if isinstance(value, str) else value
+
+
+class ResourceSpec(Spec):
+    """One resource type of one tenant: which entity holds it, and where each attribute lives."""
+
+    backend: str = Field(description="the name of a backend, or `gateway` for a type kept whole in the store")
+    entity: str = Field("", description="the backend's entity that holds the records")
+    attributes: dict[str, AttributeForm] = Field({}, description="SCIM path -> native field")
+    unmapped: Literal["keep", "drop", "refuse"] = Field(
+        "refuse", description="what becomes of attributes without a place: kept by the gateway, dropped, or refused"
+    )
+    on_delete: DeadMark | Literal["delete", "refuse"] = Field(
+        description="what DELETE does: delete the record, mark it with {set: {field: value}}, or refuse"
+    )
+    on_deactivate: Literal["delete", "refuse"] | None = Field(
+        None, description="what `active: false` does where `active` has no place"
+    )
+    on_conflict: Literal["reject", "adopt", "reactivate"] = Field(
+        "reject", description="what a create does that meets an existing account"
+    )
+    endpoint: str | None = Field(None, description="the endpoint; the resource type's own if left out")
+    urn: str | None = Field(None, alias="schema", description="URN of the base schema of a type of your own")
+    extensions: tuple[Annotated[ExtensionSpec, BeforeValidator(_extension)], ...] | None = Field(
+        None, description="URNs of the extensions; those of the standard type if left out"
+    )
+    overrides: dict[str, OverrideSpec] = Field({}, description="SCIM path -> what differs from the schema")
+
+    @model_validator(mode="after")
+    def _check(self) -> ResourceSpec:
+        if self.backend != "gateway" and not self.entity:
+            raise ValueError("entity: is missing; name the backend's entity that holds the records")
+        return self
+
+
+AttributeSpec.model_rebuild()
