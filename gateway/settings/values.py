@@ -1,0 +1,110 @@
+"""The small types settings are made of: addresses, instants, names, digests."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/@]+)):(?P<port>[0-9]{1,5})")
+_TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+
+
+class Model(BaseModel):
+    """What every section of a configuration is: closed, frozen, and silent about its values in errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: a host or an IP address, and a port (0: any that is free)."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or an IP address without brackets means this machine; an unknown name does not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def address(text: Any) -> Address:
+    """Read ``host:port``; raise ValueError with the reason."""
+    if isinstance(text, Address):
+        return text
+    match = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("write host:port, such as 127.0.0.1:8080 or [::1]:8080")
+    port = int(match["port"])
+    if port > 65535:
+        raise ValueError("a port is at most 65535")
+    host = match["six"] or match["host"]
+    if match["six"]:
+        ipaddress.IPv6Address(host)
+    return Address(host, port)
+
+
+def instant(value: Any) -> Any:
+    """Read an instant: a day without a time means the end of that day in UTC. Raise ValueError without a zone."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else datetime.fromisoformat(text)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("say the zone, such as 2027-06-30T12:00:00Z")
+        return value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1)
+    raise ValueError("write a day such as 2027-06-30, or an instant such as 2027-06-30T12:00:00Z")
+
+
+def _tenant_name(name: str) -> str:
+    if not _TENANT.fullmatch(name):
+        raise ValueError("a tenant's name is part of its URL: lower-case letters, digits and hyphens, at most 63")
+    return name
+
+
+def _public_url(url: str) -> str:
+    if not _PUBLIC_URL.fullmatch(url):
+        raise ValueError("write the URL clients use, such as https://scim.example.com")
+    return url.rstrip("/")
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Listen = Annotated[
+    Address,
+    PlainValidator(address),
+    WithJsonSchema(
+        {"type": "string", "examples": ["127.0.0.1:8080"], "pattern": r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):[0-9]+$|\$\{"}
+    ),
+]
+Instant = Annotated[
+    datetime,
+    PlainValidator(instant),
+    WithJsonSchema({"type": "string", "examples": ["2027-06-30", "2027-06-30T12:00:00Z"]}),
+]
+Digest = Annotated[str, BeforeValidator(_stripped), Field(pattern=r"^[0-9a-f]{64}$|^\$\{", repr=False)]
+TenantName = Annotated[str, AfterValidator(_tenant_name)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
