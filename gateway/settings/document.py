@@ -183,18 +183,17 @@ def _value_places(reading: _Reading, node: MappingNode, key: Any, path: Trail) -
 def _scalar(reading: _Reading, node: Node, path: Trail) -> Any:
     text: str = node.value
     if node.tag == f"{_TAG}int" and _LEADING_ZERO.fullmatch(text):
-        reading.refuse(
-            node, path, f"{text} is a number, whose leading zeros would be lost; write '{text}' for the text"
-        )
+        reading.refuse(node, path, f"{text} is a number whose leading zeros are lost; write '{text}' for the text")
         return text
-    read_scalar = _SCALARS.get(node.tag)
+    tag = node.tag or ""
+    read_scalar = _SCALARS.get(tag)
     if read_scalar is None:
-        reading.refuse(node, path, f"the tag {node.tag} means nothing here")
+        reading.refuse(node, path, f"the tag {tag} means nothing here")
         return None
     try:
         return read_scalar(text)
     except ValueError:
-        kind = node.tag.removeprefix(_TAG)
+        kind = tag.removeprefix(_TAG)
         reading.refuse(node, path, f"{text} is no {kind}; write '{text}' for the text")
         return None
 

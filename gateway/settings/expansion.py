@@ -1,8 +1,8 @@
 """References in values: ``${env:NAME}``, ``${env:NAME:-default}`` and ``${file:/path}``, whole or inside other text.
 
-``$${`` stands for ``${`` itself. A path that is not absolute starts at the folder of the file it is written in; one line
-end at the end of a file is not part of its content. Where secrets come from is open: whoever loads a configuration may
-give further sources by name.
+``$${`` stands for ``${`` itself. A path that is not absolute starts at the folder of the file it is written in; one
+line end at the end of a file is not part of its content. Where secrets come from is open: whoever loads a configuration
+may give further sources by name.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.settings import document, secrecy, translation
 from gateway.settings.expansion import Expanded, Expansion, Source
 from gateway.settings.model import Settings
-from gateway.settings.problems import Problem, SettingsError, Trail
+from gateway.settings.problems import Place, Problem, SettingsError, Trail
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -51,7 +51,7 @@ def load(
     kinds of references by name, beside ``env`` and ``file``.
     """
     if not path.exists():
-        raise SettingsError([Problem(document.Place(path, 1), (), "there is no such file or folder")])
+        raise SettingsError([Problem(Place(path, 1), (), "there is no such file or folder")])
     expanded = Expansion(environment, sources).expand(document.read(path))
     return Configuration(_validated(expanded, (), Settings), expanded)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from gateway.mapping.spec import ResourceSpec
 from gateway.settings.values import Digest, Instant, Listen, Model, PublicUrl, TenantName, address
 
 Count = Annotated[int, Field(ge=1)]
@@ -18,9 +19,7 @@ class TlsSettings(Model):
 
     certificate: Path = Field(description="The server's certificate and those between it and the root, in PEM.")
     key: Path = Field(description="The certificate's private key, in PEM.")
-    client_ca: Path | None = Field(
-        None, description="Asks clients for a certificate of one of these authorities (PEM)."
-    )
+    client_ca: Path | None = Field(None, description="Asks clients for a certificate one of these has signed (PEM).")
 
 
 class JsonSettings(Model):
@@ -40,9 +39,7 @@ class ServerLimitSettings(Model):
     target_bytes: Count = Field(16_384, description="Bytes of the request target, that is path and query.")
     header_bytes: Count = Field(16_384, description="Bytes of one header field.")
     headers: Count = Field(100, description="Header fields of one request.")
-    inflation: int = Field(
-        0, ge=0, description="How many times a compressed body may grow; 0 refuses compressed bodies."
-    )
+    inflation: int = Field(0, ge=0, description="How many times a compressed body may grow; 0 refuses any.")
     request_seconds: Seconds = Field(30.0, description="The deadline of one request, its native calls included.")
     body_seconds: Seconds = Field(30.0, description="The time a body may take to arrive.")
     drain_seconds: Annotated[float, Field(ge=0)] = Field(
@@ -79,7 +76,8 @@ class StoreSettings(Model):
         description="`sqlite:///folder/file.db` (relative) or `sqlite:////folder/file.db`, for one process; `postgresql://…`."
     )
     id_key: SecretStr = Field(
-        description="The secret ids are derived with: at least 32 characters, never to be changed. `openssl rand -hex 32`."
+        min_length=32,
+        description="What ids are derived with: a secret, never to be changed; `openssl rand -hex 32` makes one.",
     )
 
 
@@ -112,10 +110,10 @@ class BackendSettings(Model):
 class TokenSettings(Model):
     """One bearer token of a tenant, known by its digest only; several may hold side by side."""
 
-    sha256: Digest = Field(description="The SHA-256 of the token in hexadecimal; `scim-gateway token new` prints it.")
-    name: str | None = Field(
-        None, min_length=1, max_length=64, description="What logs call it; its position if not said."
+    sha256: Digest = Field(
+        repr=False, description="The SHA-256 of the token in hexadecimal; `scim-gateway token new` prints it."
     )
+    name: str | None = Field(None, min_length=1, max_length=64, description="What logs call it.")
     expires: Instant | None = Field(None, description="Until when it holds: the end of a day in UTC, or an instant.")
     read_only: bool = Field(False, description="Whether it may only read and search.")
     resource_types: frozenset[str] | None = Field(None, description="The resource types it may use; all if not said.")
@@ -143,17 +141,6 @@ class TenantLimitSettings(Model):
         return self
 
 
-class ResourceTypeSettings(Model):
-    """A resource type of one's own, or what is added to `User` or `Group`."""
-
-    endpoint: str | None = Field(None, description="The path below the tenant's, such as `/Badges`.")
-    base: str | None = Field(None, alias="schema", description="The URN of its schema.")
-    description: str = Field("", description="What `/ResourceTypes` says of it.")
-    extensions: dict[str, Literal["required", "optional"]] = Field(
-        default_factory=dict, description="URNs of schemas that extend it, each `required` or `optional`."
-    )
-
-
 class TenantSettings(Model):
     """One tenant, served at `/{name}/scim/v2`."""
 
@@ -167,10 +154,7 @@ class TenantSettings(Model):
     schemas: list[dict[str, Any]] = Field(
         default_factory=list, description="Schemas of one's own, in the form of RFC 7643 section 7."
     )
-    resource_types: dict[str, ResourceTypeSettings] = Field(
-        default_factory=dict, description="Resource types of one's own, and extensions of `User` and `Group`."
-    )
-    resources: dict[str, Any] = Field(
+    resources: dict[str, ResourceSpec] = Field(
         min_length=1, description="What is served: each resource type with the backend behind it and the mapping."
     )
 

@@ -41,7 +41,7 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """A configuration that cannot be used; `problems` has all that could be found at once, in the order of the files."""
+    """A configuration that cannot be used; `problems` has all that could be found, in the order of the files."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems), key=lambda problem: (problem.place, problem.where, problem.reason)))

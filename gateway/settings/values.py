@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/@]+)):(?P<port>[0-9]{1,5})")
 _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
@@ -89,8 +90,11 @@ def _public_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _stripped(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
+def _digest(value: str) -> str:
+    digest = value.strip().lower()
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError("write the SHA-256 of the token: 64 hexadecimal digits")
+    return digest
 
 
 Listen = Annotated[
@@ -105,6 +109,6 @@ Instant = Annotated[
     PlainValidator(instant),
     WithJsonSchema({"type": "string", "examples": ["2027-06-30", "2027-06-30T12:00:00Z"]}),
 ]
-Digest = Annotated[str, BeforeValidator(_stripped), Field(pattern=r"^[0-9a-f]{64}$|^\$\{", repr=False)]
+Digest = Annotated[str, AfterValidator(_digest)]
 TenantName = Annotated[str, AfterValidator(_tenant_name)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]

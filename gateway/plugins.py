@@ -1,0 +1,89 @@
+"""Entry points -> backend classes, each imported only when a configuration names it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from backends.contract import Backend
+
+GROUP = "scim_gateway.backends"
+DISTRIBUTION = "scim-gateway"
+
+
+class PluginError(Exception):
+    """A backend that cannot be used here; the text says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One kind of backend that is installed: its name in configurations, and the distribution that brings it."""
+
+    name: str
+    distribution: str
+    entry: metadata.EntryPoint
+
+    def load(self) -> type[Backend[Any]]:
+        """Import the class; raise `PluginError` with the sentence that installs what is missing, or with what is
+        wrong with it."""
+        try:
+            found = self.entry.load()
+        except ImportError as error:
+            missing = (error.name or "").partition(".")[0]
+            raise PluginError(self._remedy(missing, str(error))) from error
+        except AttributeError as error:
+            raise PluginError(f"the backend {self.name} of {self.distribution} is broken: {error}") from error
+        if not (isinstance(found, type) and issubclass(found, Backend)):
+            raise PluginError(f"the backend {self.name} of {self.distribution} is no Backend: {self.entry.value}")
+        return found
+
+    def _remedy(self, missing: str, reason: str) -> str:
+        extra = self.name if self.name in _extras(self.distribution) else None
+        needs = f"the backend {self.name} needs {missing}, which is not installed" if missing else reason
+        what = f"'{self.distribution}[{extra}]'" if extra else missing or self.distribution
+        return f"{needs}: pip install {what}"
+
+
+class Plugins:
+    """The kinds of backends that are installed."""
+
+    def __init__(self, plugins: Iterable[Plugin]) -> None:
+        self._plugins: Mapping[str, Plugin] = {plugin.name: plugin for plugin in plugins}
+
+    @classmethod
+    def installed(cls) -> Plugins:
+        """Find what the entry points of this environment offer; a kind offered twice is an error."""
+        found: dict[str, Plugin] = {}
+        for entry in metadata.entry_points(group=GROUP):
+            distribution = entry.dist.name if entry.dist is not None else DISTRIBUTION
+            plugin = Plugin(entry.name, distribution, entry)
+            other = found.setdefault(entry.name, plugin)
+            if other.entry.value != entry.value:
+                raise PluginError(
+                    f"the backend {entry.name} comes from two distributions, {other.distribution} and {distribution}; "
+                    "remove one"
+                )
+        return cls(found.values())
+
+    def __iter__(self) -> Iterator[Plugin]:
+        return iter([self._plugins[name] for name in sorted(self._plugins)])
+
+    def find(self, name: str) -> Plugin:
+        """Find a kind of backend; raise `PluginError` with the nearest names there are."""
+        if (plugin := self._plugins.get(name)) is not None:
+            return plugin
+        near = difflib.get_close_matches(name.lower(), self._plugins, 2, 0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"installed are {', '.join(sorted(self._plugins))}"
+        raise PluginError(f"there is no backend of the type {name!r}; {hint}")
+
+
+def _extras(distribution: str) -> frozenset[str]:
+    try:
+        provided = metadata.metadata(distribution).get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        return frozenset()
+    return frozenset(re.sub(r"[-_.]+", "-", extra).lower() for extra in provided)
