@@ -12,7 +12,7 @@ from gateway.engine.failures import translated
 from gateway.engine.links import Resolver, holds
 from gateway.engine.render import Rendered, Renderer
 from gateway.engine.tenants import Served
-from gateway.identity import Identity, IdentityMap
+from gateway.identity import UNCHANGED, Identity, IdentityMap
 from gateway.mapping import Delta, ReadPlan
 from gateway.scim import etags, evaluate, filters, paths, project
 from gateway.scim.errors import ScimError
@@ -103,9 +103,12 @@ class Accounts:
             outcome = await self._update(call, served, identity, delta.change, expect)
         if outcome.record is not None and outcome.record.key != identity.key:
             identity = await self.identities.rename(identity, outcome.record.key)
+        # Each room has a mark of its own for "as it is"; here they meet.
+        sent = delta.external_id
+        external_id = sent if sent is None or isinstance(sent, str) else UNCHANGED
         index = served.mapping.index(delta.kept)
         altered = await self.identities.alter(
-            identity, external_id=delta.external_id, kept=delta.kept, index=index, touched=outcome.changed
+            identity, external_id=external_id, kept=delta.kept, index=index, touched=outcome.changed
         )
         return altered, altered != identity or outcome.changed
 
