@@ -16,6 +16,7 @@ from gateway.scim.discovery import Facts
 from gateway.scim.schema import ResourceType
 from gateway.server.auth.authenticator import Authenticator
 from gateway.server.limits import ServerLimits
+from gateway.server.sources import Sources
 
 if TYPE_CHECKING:
     from gateway.engine.bulk import Bulk
@@ -52,6 +53,7 @@ class Site:
     own) to the tenant served there at ``/scim/v2``. `public_url` has no trailing slash and decides every location
     (``https://scim.example.com``); the Host header decides nothing but the choice among `hosts`. `decoy` is asked where
     a tenant does not exist, so that this takes the time of a wrong token. `ready` are the checks of ``/readyz``.
+    `sources` remembers who fails to authenticate; None lets everybody try for ever.
     """
 
     tenants: Mapping[str, TenantSite]
@@ -63,6 +65,7 @@ class Site:
     hosts: Mapping[str, str] = field(default_factory=dict)
     limits: ServerLimits = field(default_factory=ServerLimits)
     ready: Mapping[str, Check] = field(default_factory=dict)
+    sources: Sources | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -1,0 +1,89 @@
+"""One request on its way to a handler: what it asks, by whom, and how to call the engine with it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.engine.calls import Call, Caller
+from gateway.engine.tenants import Served, Tenant
+from gateway.scim import messages
+from gateway.scim.errors import ScimError
+from gateway.server.auth.authenticator import READING, Grant
+from gateway.server.observer import Progress
+from gateway.server.site import Site, TenantSite
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a handler needs, without HTTP.
+
+    `base_url` is the tenant's SCIM root as the client knows it; `query` the raw query string; `read` reads and decodes
+    the body, refusing more than so many bytes under the limit's name; `deadline` in seconds of the loop's clock.
+    """
+
+    site: Site
+    tenant_site: TenantSite
+    tenant: Tenant
+    grant: Grant
+    base_url: str
+    query: str
+    read: Callable[[int, str], Awaitable[dict[str, Any]]] = field(repr=False)
+    deadline: float
+    progress: Progress
+    if_match: str | None = None
+    if_none_match: str | None = None
+    endpoint: str = ""
+    id: str = ""
+
+    @property
+    def served(self) -> Served:
+        """The resource type the path names."""
+        return self.tenant.by_endpoint[self.endpoint]
+
+    def begin(self, operation: str, served: Served | None = None) -> None:
+        """Say what is done, for logs and metrics; refuse it with 403 where the caller may not (fails closed)."""
+        self.progress.operation = operation
+        if served is not None:
+            self.progress.resource_type = served.name
+            self.permit(served.name, operation)
+
+    def permit(self, resource_type: str, operation: str) -> None:
+        """Refuse with 403 what the caller may not do."""
+        permissions = self.grant.permissions
+        if permissions.allows(resource_type, operation):
+            return
+        if permissions.read_only and operation not in READING:
+            raise ScimError(403, "these credentials may only read")
+        raise ScimError(403, f"these credentials may not {operation} {resource_type} resources")
+
+    async def body(self) -> dict[str, Any]:
+        """Read the body of anything but bulk."""
+        return await self.read(self.site.limits.body_bytes, "the limit of request bodies")
+
+    def call(self) -> Call:
+        """Make the engine's call of the request, with the projection its query asks for."""
+        attributes = excluded = None
+        if self.query:
+            given = self.parameters
+            attributes, excluded = given.get("attributes"), given.get("excludedattributes")
+        return Call(
+            tenant=self.tenant,
+            caller=Caller(self.grant.name, self.grant.permissions.read_only),
+            base_url=self.base_url,
+            deadline=self.deadline,
+            request_id=self.progress.request_id,
+            if_match=self.if_match,
+            if_none_match=self.if_none_match,
+            attributes=attributes,
+            excluded=excluded,
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, list[str]]:
+        """The query's parameters by lower-case name, each with all its values."""
+        found: dict[str, list[str]] = {}
+        for name, value in messages.query_pairs(self.query):
+            found.setdefault(name.lower(), []).append(value)
+        return found
