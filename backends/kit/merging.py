@@ -48,6 +48,15 @@ def merge(current: Fields, change: Change, fields: Mapping[str, Field]) -> Merge
     return Merged(after, frozenset(changed))
 
 
+def about(name: str, change: Change) -> Change:
+    """Give the part of a change that is about one field."""
+    return Change(
+        set={name: change.set[name]} if name in change.set else {},
+        add={name: change.add[name]} if name in change.add else {},
+        remove={name: change.remove[name]} if name in change.remove else {},
+    )
+
+
 def settled(name: str, value: Value, declared: Field, current: Value = None) -> Value:
     """Bring a value that is set into the shape it is kept in: no duplicates, rows whole, unnamed columns as before."""
     if not declared.many:
