@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ class Configuration:
     """
 
     settings: Settings
-    expanded: Expanded
+    expanded: Expanded = field(repr=False)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -67,9 +67,3 @@ def _validated(expanded: Expanded, trail: Trail, model: type[M]) -> M:
     if found := secrecy.literals(settings, expanded, trail):
         raise SettingsError(found)
     return settings
-
-
-def gathered(errors: Iterable[SettingsError]) -> SettingsError | None:
-    """Make one error of several; None of none."""
-    problems = [problem for error in errors for problem in error.problems]
-    return SettingsError(problems) if problems else None

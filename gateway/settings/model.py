@@ -20,6 +20,13 @@ class TlsSettings(Model):
     certificate: Path = Field(description="The server's certificate and those between it and the root, in PEM.")
     key: Path = Field(description="The certificate's private key, in PEM.")
     client_ca: Path | None = Field(None, description="Asks clients for a certificate one of these has signed (PEM).")
+    client_required: bool = Field(False, description="Refuses clients without one; only with `client_ca`.")
+
+    @model_validator(mode="after")
+    def _required_by_whom(self) -> TlsSettings:
+        if self.client_required and self.client_ca is None:
+            raise ValueError("client_required needs client_ca")
+        return self
 
 
 class JsonSettings(Model):
@@ -39,9 +46,13 @@ class ServerLimitSettings(Model):
     target_bytes: Count = Field(16_384, description="Bytes of the request target, that is path and query.")
     header_bytes: Count = Field(16_384, description="Bytes of one header field.")
     headers: Count = Field(100, description="Header fields of one request.")
+    idle_seconds: Seconds = Field(75.0, description="How long a connection may stay without a complete request.")
     inflation: int = Field(0, ge=0, description="How many times a compressed body may grow; 0 refuses any.")
     request_seconds: Seconds = Field(30.0, description="The deadline of one request, its native calls included.")
     body_seconds: Seconds = Field(30.0, description="The time a body may take to arrive.")
+    leave_seconds: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="How long `/readyz` says so before the listener closes, for balancers to notice."
+    )
     drain_seconds: Annotated[float, Field(ge=0)] = Field(
         30.0, description="How long requests under way may take to end after the signal to stop."
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
@@ -55,3 +55,23 @@ def _is_plain(secret: str) -> bool:
         return bool(url.scheme) and "://" in secret and url.password is None and "@" not in url.path
     except ValueError:
         return False
+
+
+def masked(text: str, known: Iterable[str]) -> str:
+    """Put ``***`` in the place of every known secret, and of the password in a URL that is one."""
+    for secret in sorted({part for one in known for part in _parts(one)}, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _parts(secret: str) -> Iterator[str]:
+    if _is_plain(secret):
+        return
+    yield secret
+    try:
+        password = urlsplit(secret).password
+    except ValueError:
+        return
+    if password:
+        yield password
+        yield unquote(password)
