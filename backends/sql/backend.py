@@ -1,0 +1,142 @@
+"""The SQL backend: the contract's methods, each on a session of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from backends.contract import (
+    BackendError,
+    Capabilities,
+    Change,
+    Context,
+    Field,
+    Fields,
+    Outcome,
+    Page,
+    Query,
+    Record,
+    UnavailableError,
+    WritableBackend,
+)
+from backends.sql.abilities import abilities
+from backends.sql.compilation import Compilation
+from backends.sql.engines import dialect_of, engine_of, sessions_of
+from backends.sql.model import Entity
+from backends.sql.reading import Reading
+from backends.sql.reflection import Schema
+from backends.sql.sessions import Sessions
+from backends.sql.settings import SettingsError, SqlSettings, unknown
+from backends.sql.writing import Writing
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """One entity with what reads and writes it."""
+
+    entity: Entity
+    reading: Reading
+    writing: Writing
+
+
+class SqlBackend(WritableBackend[SqlSettings]):
+    """Tables of a SQL database as entities."""
+
+    settings_type = SqlSettings
+
+    def __init__(self, settings: SqlSettings, context: Context) -> None:
+        super().__init__(settings, context)
+        try:
+            self._zone: tzinfo = UTC if settings.timezone == "UTC" else ZoneInfo(settings.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise SettingsError("timezone", f"there is no time zone {settings.timezone!r}") from None
+        self._dialect = dialect_of(settings)
+        self._engine: AsyncEngine | None = None
+        self._sessions: Sessions | None = None
+        self._served: Mapping[str, _Served] = {}
+        self._abilities = {name: abilities(name, settings, self._entity) for name in settings.entities}
+
+    async def start(self) -> None:
+        """Open the pool and compile the entities; raise `SettingsError` for a name the schema does not have."""
+        await self.stop()
+        self._engine = engine_of(self.settings, self._dialect, self.context.name)
+        sessions = sessions_of(self._engine, self._dialect)
+        async with sessions.reading() as session:
+            entities = await session.connection.run_sync(self._compiled)
+        returning = self._engine.dialect.insert_returning
+        served = {}
+        for name, entity in entities.items():
+            reading = Reading(entity, self._dialect)
+            served[name] = _Served(entity, reading, Writing(entity, self._dialect, reading, returning=returning))
+        self._served, self._sessions = served, sessions
+
+    async def stop(self) -> None:
+        """Close the pool."""
+        engine, self._engine, self._sessions = self._engine, None, None
+        if engine is not None:
+            await engine.dispose()
+
+    async def ping(self) -> None:
+        async with self._open().reading() as session:
+            await session.execute(sa.select(sa.literal_column("1")))
+
+    def capabilities(self, entity: str) -> Capabilities:
+        """Tell what an entity can do. Before the first start, fields not named in the settings are taken for texts."""
+        if entity not in self._abilities:
+            raise unknown("entity", "entity", entity, self._abilities)
+        return self._abilities[entity]
+
+    async def describe(self, entity: str) -> Mapping[str, Field] | None:
+        """Tell the fields of an entity, read from the live schema; found in any case of their names."""
+        return self._find(entity).entity.described
+
+    async def get(self, entity: str, key: str, fields: frozenset[str]) -> Record:
+        served = self._find(entity)
+        async with self._open().reading() as session:
+            return await served.reading.get(session, key, fields)
+
+    async def search(self, entity: str, query: Query) -> Page:
+        served = self._find(entity)
+        async with self._open().reading() as session:
+            return await served.reading.search(session, query)
+
+    async def create(self, entity: str, fields: Fields) -> Record:
+        writing = self._find(entity).writing
+        sessions = self._open()
+        async with sessions.single() if writing.creates_alone(fields) else sessions.whole() as session:
+            return await writing.create(session, fields)
+
+    async def update(self, entity: str, key: str, change: Change, *, expect: str | None = None) -> Outcome:
+        writing = self._find(entity).writing
+        sessions = self._open()
+        async with sessions.single() if writing.updates_alone(change) else sessions.whole() as session:
+            return await writing.update(session, key, change)
+
+    async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
+        writing = self._find(entity).writing
+        sessions = self._open()
+        async with sessions.single() if writing.deletes_alone else sessions.whole() as session:
+            await writing.delete(session, key)
+
+    def _compiled(self, connection: sa.Connection) -> dict[str, Entity]:
+        return Compilation(self.settings, Schema(connection, self._dialect), self._dialect, self._zone).entities()
+
+    def _entity(self, name: str) -> Entity | None:
+        served = self._served.get(name)
+        return None if served is None else served.entity
+
+    def _find(self, name: str) -> _Served:
+        self._open()
+        if name not in self._served:
+            raise BackendError(f"there is no entity {name}")
+        return self._served[name]
+
+    def _open(self) -> Sessions:
+        if self._sessions is None:
+            raise UnavailableError("the database was not reached yet")
+        return self._sessions

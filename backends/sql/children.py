@@ -1,0 +1,104 @@
+"""Child rows and link rows of many records, read in one statement for each field."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from backends.sql.dialects.base import Condition, Dialect
+from backends.sql.filters import visible
+from backends.sql.model import Entity, ListField, RowsField
+from backends.sql.sessions import Session
+
+Keys = Sequence[tuple[Any, ...]]
+
+
+class Children:
+    """Loads the many-valued fields of one entity."""
+
+    def __init__(self, entity: Entity, dialect: Dialect) -> None:
+        self._entity = entity
+        self._dialect = dialect
+        self._statements: dict[tuple[str, str, int], sa.Select[Any]] = {}
+
+    async def load(
+        self, session: Session, found: RowsField | ListField, keys: Keys
+    ) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        """Read the values of one field for these keys; a key without values is absent."""
+        natives = self._entity.key.natives
+        canonical = {_comparable(key, natives): key for key in keys}
+        width = len(natives)
+        values: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+        limit = self._dialect.in_limit if width == 1 else self._dialect.in_limit // width
+        for start in range(0, len(keys), limit):
+            statement, bound = self._bound(found, keys[start : start + limit])
+            for row in (await session.execute(statement, bound)).all():
+                owner = canonical.get(_comparable(row[:width], natives))
+                if owner is not None:
+                    values[owner].append(_value(found, row[width:]))
+        return {owner: tuple(many) for owner, many in values.items()}
+
+    def _bound(self, found: RowsField | ListField, keys: Keys) -> tuple[sa.Select[Any], dict[str, Any]]:
+        if len(keys) == 1:
+            statement = self._statement(found, "one", 1)
+            return statement, {f"k{index}": value for index, value in enumerate(keys[0])}
+        if len(self._entity.key) == 1:
+            native = self._entity.key.natives[0]
+            many = self._dialect.list_value(tuple(key[0] for key in keys), native)
+            return self._statement(found, "in", 1), {"keys": many}
+        statement = self._statement(found, "rows", len(keys))
+        return statement, {f"k{row}_{index}": value for row, key in enumerate(keys) for index, value in enumerate(key)}
+
+    def _statement(self, found: RowsField | ListField, how: str, count: int) -> sa.Select[Any]:
+        shape = (found.name, how, count)
+        if shape not in self._statements:
+            if how == "rows" and len(self._statements) > 200:
+                self._statements.clear()
+            self._statements[shape] = self._build(found, how, count)
+        return self._statements[shape]
+
+    def _build(self, found: RowsField | ListField, how: str, count: int) -> sa.Select[Any]:
+        natives = self._entity.key.natives
+        owner = found.owner
+        condition: Condition
+        if how == "in":
+            condition = self._dialect.within(owner[0], "keys", natives[0], owner[0].type)
+        else:
+            names = ["k{}"] if how == "one" else [f"k{row}_{{}}" for row in range(count)]
+            condition = sa.or_(
+                *[
+                    sa.and_(
+                        *[
+                            self._dialect.equal(
+                                column, sa.bindparam(name.format(index), type_=column.type), natives[index]
+                            )
+                            for index, column in enumerate(owner)
+                        ]
+                    )
+                    for name in names
+                ]
+            )
+        if isinstance(found, ListField):
+            columns: Sequence[Any] = found.member.columns
+            order: Sequence[Any] = found.member.columns
+        else:
+            columns = [column.column for column in found.columns.values()]
+            order = [found.table.c[name] for name in found.key]
+        statement = sa.select(*owner, *columns).where(condition, *visible(self._dialect, found.fixed, found.table))
+        return statement.order_by(*order) if how == "one" else statement.order_by(*owner, *order)
+
+
+def _value(found: RowsField | ListField, values: Any) -> Any:
+    if isinstance(found, ListField):
+        return found.load(tuple(values))
+    return {
+        column.name: column.native.loaded(value) for column, value in zip(found.columns.values(), values, strict=True)
+    }
+
+
+def _comparable(key: Any, natives: Sequence[Any]) -> tuple[str, ...]:
+    """Spell key values so that 7 and Decimal(7), 'A' and 'A  ' are one key."""
+    return tuple(native.spell(value) for native, value in zip(natives, key, strict=True))

@@ -1,0 +1,3 @@
+"""What the databases differ in, one module each."""
+
+from __future__ import annotations

@@ -1,0 +1,295 @@
+"""Reading: statements for single records and pages, built once for each shape of request, and records made of rows."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from backends.contract import KEY, BackendError, NotFoundError, Page, Query, Record, Sort, UnsupportedError
+from backends.sql import cursors
+from backends.sql.children import Children
+from backends.sql.dialects.base import Condition, Dialect, Expression
+from backends.sql.filters import Filters, Question, Shape, parameters, visible
+from backends.sql.model import ColumnField, Entity, ListField, LookupField, RowsField
+from backends.sql.sessions import Session
+
+REMEMBERED = 500
+"""Shapes of requests whose statements are kept for each entity."""
+
+T = TypeVar("T")
+
+
+class Remembered:
+    """Finished statements by the shape of the request, the longest unused forgotten first."""
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        self._limit = limit
+        self._items: OrderedDict[Any, Any] = OrderedDict()
+
+    def get(self, shape: Any, build: Callable[[], T]) -> T:
+        """Give what was built for a shape, building it the first time."""
+        if shape in self._items:
+            self._items.move_to_end(shape)
+            return self._items[shape]  # type: ignore[no-any-return]
+        built = self._items[shape] = build()
+        if len(self._items) > self._limit:
+            self._items.popitem(last=False)
+        return built
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A SELECT and how its rows become records: key columns first, then the sort value, then the fields."""
+
+    statement: sa.Select[Any]
+    single: tuple[tuple[str, int, Callable[[Any], Any] | None], ...]
+    many: tuple[tuple[str, RowsField | ListField], ...]
+
+
+class Reading:
+    """Reads one entity."""
+
+    def __init__(self, entity: Entity, dialect: Dialect) -> None:
+        self._entity = entity
+        self._dialect = dialect
+        self._width = len(entity.key)
+        self._filters = Filters(entity, dialect)
+        self._children = Children(entity, dialect)
+        self._statements = Remembered()
+        self._visible = visible(dialect, entity.fixed, entity.table)
+
+    async def get(self, session: Session, key: str, fields: frozenset[str], *, lock: bool = False) -> Record:
+        """Read one record; raise `NotFoundError` for a key that no visible record has."""
+        values = self._entity.key.decode(key)
+        if values is None:
+            raise NotFoundError
+        selection = self._statements.get(("get", fields, lock), lambda: self._one(fields, lock))
+        row = (await session.execute(selection.statement, self.key_parameters(values))).first()
+        # A collation may find what is spelled otherwise: that is another key.
+        if row is None or self._entity.key.encode(row[: self._width]) != key:
+            raise NotFoundError
+        return (await self._records(session, selection, [row]))[0]
+
+    async def exists(self, session: Session, values: tuple[Any, ...], *, lock: bool = False) -> bool:
+        """Tell whether a visible record has these key values; `lock` holds it until the transaction ends."""
+        selection = self._statements.get(("get", frozenset(), lock), lambda: self._one(frozenset(), lock))
+        row = (await session.execute(selection.statement, self.key_parameters(values))).first()
+        return row is not None and self._entity.key.encode(row[: self._width]) == self._entity.key.encode(values)
+
+    async def search(self, session: Session, query: Query) -> Page:
+        """Read a page, and one record more to know whether it is the last."""
+        question = self._filters.question(query.where)
+        bound = dict(parameters(question))
+        bound["limit"] = query.limit + 1
+        after = self._after(query, bound)
+        if after is None and query.offset:
+            bound["offset"] = query.offset
+        shape = (query.fields, question.shape, query.sort, after, "offset" in bound)
+        selection = self._statements.get(
+            shape, lambda: self._page(query.fields, question.shape, query.sort, after, "offset" in bound)
+        )
+        rows: Sequence[Any] = (await session.execute(selection.statement, bound)).all()
+        more, rows = len(rows) > query.limit, rows[: query.limit]
+        total = None
+        if query.total:
+            total = query.offset + len(rows)
+            if more or (not rows and query.offset):
+                total = await self._count(session, question)
+        records = await self._records(session, selection, rows)
+        return Page(records, total, self._cursor(query.sort, rows[-1]) if more and rows else None)
+
+    async def _count(self, session: Session, question: Question) -> int:
+        def build() -> sa.Select[Any]:
+            table = self._entity.table
+            where = self._where(question.shape)
+            return sa.select(sa.func.count()).select_from(table).where(*where)
+
+        statement = self._statements.get(("count", question.shape), build)
+        return int((await session.execute(statement, parameters(question))).scalar_one())
+
+    def key_parameters(self, values: tuple[Any, ...]) -> dict[str, Any]:
+        """Name the values of a key as `key_condition` binds them."""
+        return {f"k{index}": value for index, value in enumerate(values)}
+
+    def key_condition(self) -> list[Condition]:
+        """Build the conditions that choose one visible record."""
+        key = self._entity.key
+        return [
+            *[
+                self._dialect.equal(column, sa.bindparam(f"k{index}", type_=column.type), native)
+                for index, (column, native) in enumerate(zip(key.columns, key.natives, strict=True))
+            ],
+            *self._visible,
+        ]
+
+    def _one(self, fields: frozenset[str], lock: bool) -> Selection:
+        columns, single, many = self._columns(fields)
+        statement = sa.select(*self._entity.key.columns, *columns).where(*self.key_condition())
+        if lock and self._dialect.row_locks:
+            statement = statement.with_for_update(of=self._entity.table if columns else None)
+        return Selection(statement, single, many)
+
+    def _page(self, fields: frozenset[str], shape: Shape, sort: Sort, after: str | None, offset: bool) -> Selection:
+        order = self._order(sort)
+        columns, single, many = self._columns(fields, skip=0 if order is None else 1)
+        extra = [] if order is None else [order]
+        statement = sa.select(*self._entity.key.columns, *extra, *columns).where(*self._where(shape))
+        if after is not None:
+            statement = statement.where(self._beyond(sort, order, after == "null"))
+        statement = statement.order_by(*self._ordering(sort, order)).limit(sa.bindparam("limit", type_=sa.Integer()))
+        if offset:
+            statement = statement.offset(sa.bindparam("offset", type_=sa.Integer()))
+        return Selection(statement, single, many)
+
+    def _where(self, shape: Shape) -> list[Condition]:
+        condition = self._filters.condition(shape, self._entity.table)
+        return self._visible if condition is None else [*self._visible, condition]
+
+    def _columns(
+        self, fields: frozenset[str], skip: int = 0
+    ) -> tuple[
+        list[Expression],
+        tuple[tuple[str, int, Callable[[Any], Any] | None], ...],
+        tuple[tuple[str, RowsField | ListField], ...],
+    ]:
+        """Choose what a SELECT must bring for these fields, and where in its rows each lies."""
+        columns, single, many = list[Expression](), [], []
+        position = self._width + skip
+        for name in sorted(fields):
+            found = self._entity.fields.get(name)
+            match found:
+                case ColumnField(column=column, native=native):
+                    columns.append(column)
+                    single.append((name, position, native.load))
+                case LookupField(native=native):
+                    columns.append(self._looked_up(found).label(f"l{position}"))
+                    single.append((name, position, native.load))
+                case RowsField() | ListField():
+                    many.append((name, found))
+                    continue
+                case _:
+                    raise BackendError(f"{self._entity.name} has no field {name}")
+            position += 1
+        return columns, tuple(single), tuple(many)
+
+    def _looked_up(self, found: LookupField) -> Expression:
+        alias = found.table.alias()
+        value = alias.c[found.value.key]
+        chosen: Expression = value if found.certain else sa.func.min(value)
+        joined = alias.c[found.key.key] == self._entity.table.c[found.code.column.key]
+        return sa.select(chosen).where(joined).scalar_subquery()
+
+    async def _records(self, session: Session, selection: Selection, rows: Sequence[Any]) -> list[Record]:
+        width, encode = self._width, self._entity.key.encode
+        records = []
+        for row in rows:
+            fields = {
+                name: row[position] if load is None or row[position] is None else load(row[position])
+                for name, position, load in selection.single
+            }
+            records.append(Record(encode(row[:width]), fields))
+        if selection.many and rows:
+            keys = [tuple(row[:width]) for row in rows]
+            for name, found in selection.many:
+                values = await self._children.load(session, found, keys)
+                for record, key in zip(records, keys, strict=True):
+                    record.fields[name] = values.get(key, ())  # type: ignore[index]
+        return records
+
+    # Order and cursors. NULL comes last when ascending and first when descending; the key breaks ties, ascending.
+
+    def _order(self, sort: Sort) -> Expression | None:
+        """Choose what to sort by besides the key."""
+        if sort.field == KEY:
+            return None
+        found = self._entity.fields.get(sort.field)
+        match found:
+            case ColumnField(column=column, native=native):
+                if not sort.ignore_case or not native.text or found.case is not None:
+                    return found.folded if sort.ignore_case and found.folded is not None else column
+                return self._dialect.fold(column).label("s")
+            case LookupField(native=native):
+                looked_up = self._looked_up(found)
+                return (self._dialect.fold(looked_up) if sort.ignore_case and native.text else looked_up).label("s")
+            case _:
+                raise UnsupportedError(f"{sort.field} cannot be sorted by")
+
+    def _ordering(self, sort: Sort, order: Expression | None) -> list[Any]:
+        key = self._entity.key.columns
+        if order is None:
+            return [column.desc() if sort.descending else column.asc() for column in key]
+        column = _bare(order)
+        terms: list[Any] = []
+        if not self._dialect.nulls_high and _nullable(order):
+            missing = sa.case((column.is_(None), 1), else_=0)
+            terms.append(missing.desc() if sort.descending else missing.asc())
+        terms.append(column.desc() if sort.descending else column.asc())
+        return [*terms, *[part.asc() for part in key]]
+
+    def _cursor(self, sort: Sort, row: Any) -> str:
+        width = self._width + (sort.field != KEY)
+        return cursors.seal(row[:width], _mark(sort))
+
+    def _after(self, query: Query, bound: dict[str, Any]) -> str | None:
+        """Bind what a cursor holds; tell whether the last record's sort value was NULL."""
+        if query.cursor is None:
+            return None
+        values = cursors.open_(query.cursor, _mark(query.sort))
+        width = self._width
+        if len(values) != width + (query.sort.field != KEY):
+            raise UnsupportedError("the cursor does not belong to this query")
+        bound |= {f"c{index}": value for index, value in enumerate(values[:width])}
+        if len(values) == width:
+            return "value"
+        if values[width] is None:
+            return "null"
+        bound["cs"] = values[width]
+        return "value"
+
+    def _beyond(self, sort: Sort, order: Expression | None, null: bool) -> Condition:
+        """Build the condition of what comes after the cursor."""
+        key = self._entity.key.columns
+        bounds = [sa.bindparam(f"c{index}", type_=column.type) for index, column in enumerate(key)]
+        if order is None:
+            return _past(key, bounds, self._dialect, descending=sort.descending)
+        tie = _past(key, bounds, self._dialect)
+        column = _bare(order)
+        if null:
+            same = sa.and_(column.is_(None), tie)
+            return sa.or_(same, column.is_not(None)) if sort.descending else same
+        last = sa.bindparam("cs", type_=column.type)
+        further = column < last if sort.descending else column > last
+        within = column <= last if sort.descending else column >= last
+        # The range stands alone so that an index on the sort column can be entered at the cursor.
+        beyond = sa.and_(within, sa.or_(further, tie))
+        return beyond if sort.descending or not _nullable(order) else sa.or_(beyond, column.is_(None))
+
+
+def _past(
+    key: Sequence[Expression], bounds: Sequence[Expression], dialect: Dialect, *, descending: bool = False
+) -> Condition:
+    """Build "the key lies beyond": as a row where the dialect compares rows, else spelled out."""
+    if len(key) == 1:
+        return key[0] < bounds[0] if descending else key[0] > bounds[0]
+    if dialect.row_values:
+        one, other = sa.tuple_(*key), sa.tuple_(*bounds)
+        return one < other if descending else one > other
+    first = key[0] < bounds[0] if descending else key[0] > bounds[0]
+    rest = _past(key[1:], bounds[1:], dialect, descending=descending)
+    return sa.or_(first, sa.and_(key[0] == bounds[0], rest))
+
+
+def _bare(order: Expression) -> Expression:
+    return order.element if isinstance(order, sa.Label) else order
+
+
+def _nullable(order: Expression) -> bool:
+    return not isinstance(order, sa.Column) or bool(order.nullable)
+
+
+def _mark(sort: Sort) -> str:
+    return f"{sort.field}{'-' if sort.descending else '+'}{'i' if sort.ignore_case else ''}"
