@@ -17,7 +17,7 @@ from backends.sql.keys import Key
 from backends.sql.model import AnyField, ColumnField, Default, Entity, Fixed, ListField, LookupField, RowsField
 from backends.sql.names import Folded
 from backends.sql.natives import Native, native_of
-from backends.sql.reflection import DECLARED, Schema, Source
+from backends.sql.reflection import DECLARED, Foreign, Schema, Source, Unique
 from backends.sql.settings import (
     Constant,
     EntitySettings,
@@ -90,9 +90,7 @@ class Compilation:
             defaults=defaults,
             links=tuple(self._turned(field, name, "") for field in links),
             natives={column.name: self._native(column) for column in source.table.columns},
-            certain=any(
-                set(u.columns) <= {c.name for c in ground.key.columns} for u in source.uniques if not u.partial
-            ),
+            certain=source.tells_apart(ground.key.columns),
             places=places(source, {f.column.name: f.name for f in fields.values() if isinstance(f, ColumnField)}),
         )
 
@@ -304,7 +302,8 @@ class Compilation:
 def places(source: Source, names: Mapping[str, str]) -> Places:
     """Tell which field a constraint or column of a table is about."""
     constraints = {}
-    for key in (*source.uniques, *source.foreign):
+    keys: list[Unique | Foreign] = [*source.uniques, *source.foreign]
+    for key in keys:
         fields = [names[column] for column in key.columns if column in names]
         if key.name and len(set(fields)) == 1:
             constraints[key.name.casefold()] = fields[0]

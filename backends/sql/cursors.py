@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from backends.contract import RejectedError
 
-_READ = {
+_READ: dict[str, Callable[[str], Any]] = {
     "i": int,
     "f": float,
     "n": Decimal,

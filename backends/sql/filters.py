@@ -338,9 +338,9 @@ class _Builder:
                     found, lambda alias: test(self._aim(alias.c[member.columns[0].key], member.natives[0]))
                 )
             case _:
-                field_name, _, column = name.rpartition(".")
+                field_name, _, part = name.rpartition(".")
                 rows: Any = self._entity.fields[field_name]
-                return self._reach(rows, lambda alias: test(self._column(rows.columns[column], alias)))
+                return self._reach(rows, lambda alias: test(self._column(rows.columns[part], alias)))
 
     def _reach(self, found: Any, test: Callable[[sa.FromClause], Condition | None]) -> Condition:
         alias = found.table.alias()

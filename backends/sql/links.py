@@ -31,11 +31,9 @@ class Links:
     async def add(self, session: Session, found: ListField, owner: Member, values: Iterable[Any]) -> int:
         """Insert what is not there yet; give the number of new rows."""
         changed = 0
+        merge = found.unique and self._dialect.conflict_clause
+        statement = self._statements.get(("insert", found.name), lambda: self._insert(found, merge=merge))
         for members in _batches(_dumped(found, values)):
-            merge = found.unique and self._dialect.conflict_clause
-            statement = self._statements.get(
-                ("insert", found.name, merge), lambda merge=merge: self._insert(found, merge=merge)
-            )
             if merge:
                 bound = [self._parameters(owner, member) for member in members]
                 changed += (await session.execute(statement, bound, found.places)).rowcount

@@ -34,7 +34,7 @@ class Session:
     ) -> sa.CursorResult[Any]:
         """Run a statement; raise the contract error of what goes wrong, with the field that `places` finds."""
         try:
-            return await self.connection.execute(statement, values)  # type: ignore[return-value, arg-type]
+            return await self.connection.execute(statement, values)
         except NATIVE as error:
             raise self._translated(error, places, committing=self._single) from error
 
