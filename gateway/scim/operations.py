@@ -43,6 +43,7 @@ class PatchOptions:
     """How operations are read and what they mean where specifications differ.
 
     `filters`: how the filters in paths are read. `pathless`: operations without a path are taken (D4).
+    `dotted_keys`: the value of one may name its attributes by whole paths, ``name.givenName`` (P6).
     `remove_by_value`: a `value` in a remove names the elements to remove (D1); refused otherwise, never ignored.
     `replace_whole`: replacing a singular complex attribute clears the sub-attributes that are not given, as the
     interoperability profile has it; by RFC 7644 §3.5.2.3 they stay. `upsert`: replacing an element nobody has adds it,
@@ -51,6 +52,7 @@ class PatchOptions:
 
     filters: FilterOptions = _LITERAL
     pathless: bool = True
+    dotted_keys: bool = False
     remove_by_value: bool = True
     replace_whole: bool = False
     upsert: bool = False

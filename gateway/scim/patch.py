@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.scim.errors import ScimError, ScimType, refuse
-from gateway.scim.names import AttributePath, lookup
+from gateway.scim.names import AttributePath, find, lookup, short_names
 from gateway.scim.operations import STANDARD, Operation, PatchOptions, Verb
 from gateway.scim.patch_apply import apply, settle
 from gateway.scim.paths import TargetPath
@@ -83,12 +83,15 @@ class _Reader:
         target = parse_path(self.resource_type, path, self.options.filters)
         if value is _ABSENT and op != "remove":
             raise refuse(ScimType.INVALID_VALUE, f"{target.path.text}: op {op} needs a value")
+        self._targeted(op, target, None if value is _ABSENT else value)
+
+    def _targeted(self, op: Verb, target: TargetPath, value: Any) -> None:
         if target.where is not None:
             self._selected(op, target, value)
         elif target.path.attribute is None:
-            self._extension(op, target.path.extension or "", None if value is _ABSENT else value, explicit=True)
+            self._extension(op, target.path.extension or "", value, explicit=True)
         else:
-            self._plain(op, target, None if value is _ABSENT else value)
+            self._plain(op, target, value)
 
     def _without_path(self, op: Verb, value: Any) -> None:
         """Expand a value that names its attributes itself; what is not named stays as it is (P9)."""
@@ -97,27 +100,44 @@ class _Reader:
         if not self.options.pathless:
             raise refuse(ScimType.INVALID_SYNTAX, "path: every operation needs one")
         if not isinstance(value, dict):
-            raise refuse(
-                ScimType.INVALID_VALUE, "value: must be an object that names attributes where there is no path"
-            )
+            reason = "must be an object that names attributes where there is no path"
+            raise refuse(ScimType.INVALID_VALUE, f"value: {reason}")
         seen: set[str] = set()
         for key, part in value.items():
             path = self._key(key, seen)
-            if path.attribute is None:
+            if path is None:
+                self._dotted(op, key, part, seen)
+            elif path.attribute is None:
                 self._extension(op, path.extension or "", part)
             else:
                 self._member(op, path, part)
 
-    def _key(self, text: str, seen: set[str], urn: str | None = None) -> AttributePath:
+    def _key(self, text: str, seen: set[str], urn: str | None = None) -> AttributePath | None:
         """Find what a key of a value names: a whole attribute of this container or, at the top, an extension."""
         path = lookup(self.resource_type, text)
-        here = path is not None and path.sub is None and path.text.lower() == text.lower()
-        if path is None or not here or (path.extension != urn and path.attribute is not None):
-            raise refuse(ScimType.INVALID_SYNTAX, f"{shown(text)}: there is no such attribute in the schema")
-        if path.text in seen:
-            raise refuse(ScimType.INVALID_SYNTAX, f"{path.text}: is given twice (names ignore case)")
-        seen.add(path.text)
+        if path is None or path.sub is not None or path.text.lower() != text.lower():
+            return None
+        if path.extension != urn and path.attribute is not None:
+            return None
+        self._once(path.text, seen)
         return path
+
+    def _dotted(self, op: Verb, text: str, value: Any, seen: set[str]) -> None:
+        """Read a key that is a whole path (P6); refuse any other one, the names of Python's own included (P7)."""
+        if not self.options.dotted_keys or (find(short_names(self.resource_type), text) is None and "[" not in text):
+            raise refuse(ScimType.INVALID_SYNTAX, f"{shown(text)}: there is no such attribute in the schema")
+        self._once(text.lower(), seen)
+        target = parse_path(self.resource_type, text, self.options.filters)
+        path = target.path
+        if path.attribute is not None and path.attribute.mutability is Mutability.READ_ONLY and not path.is_many:
+            self.operations.append(Operation(op, target, value, check=True))
+        else:
+            self._targeted(op, target, value)
+
+    def _once(self, text: str, seen: set[str]) -> None:
+        if text in seen:
+            raise refuse(ScimType.INVALID_SYNTAX, f"{shown(text)}: is given twice (names ignore case)")
+        seen.add(text)
 
     def _member(self, op: Verb, path: AttributePath, value: Any) -> None:
         """Read what a value without a path says about one attribute; about a readOnly one it is a check (D2)."""
@@ -139,7 +159,11 @@ class _Reader:
             raise refuse(ScimType.INVALID_SYNTAX, f"{urn}: the attributes of an extension must lie in an object")
         seen: set[str] = set()
         for key, part in value.items():
-            self._member(op, self._key(f"{urn}:{key}", seen, urn), part)
+            path = self._key(f"{urn}:{key}", seen, urn)
+            if path is None:
+                self._dotted(op, f"{urn}:{key}", part, seen)
+            else:
+                self._member(op, path, part)
         if op == "replace" and explicit and self.options.replace_whole:
             self._clear(urn, schema, frozenset(seen))
 

@@ -317,8 +317,12 @@ def _agrees(operation: Operation, resource: Mapping[str, Any]) -> bool:
     """Tell whether a readOnly attribute has the value a message says it has (D2)."""
     path = operation.target.path
     holder = resource if path.extension is None else resource.get(path.extension) or {}
-    attribute = path.attribute
-    return attribute is not None and _same(attribute, holder.get(attribute.name), operation.value)
+    if path.attribute is None:
+        return False
+    actual = holder.get(path.attribute.name)
+    if path.sub is None:
+        return _same(path.attribute, actual, operation.value)
+    return _same(path.sub, (actual or {}).get(path.sub.name), operation.value)
 
 
 def _same(attribute: Attribute, actual: Any, said: Any) -> bool:
