@@ -20,7 +20,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from gateway.settings.problems import Place, Problem, SettingsError, Trail, written
 
 SUFFIXES = (".yaml", ".yml")
-MOST_VALUES = 500_000
+MOST_VALUES = 200_000
 """More than any configuration has: what aliases of aliases of aliases may grow to."""
 
 _TAG = "tag:yaml.org,2002:"
@@ -109,7 +109,8 @@ def _read_one(reading: _Reading) -> dict[Any, Any]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1
-        reading.problems.append(Problem(Place(reading.file, line), (), f"no YAML: {error.problem or error.context}"))
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        reading.problems.append(Problem(Place(reading.file, line), (), f"no YAML: {reason}"))
     except (YAMLError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
         reading.problems.append(Problem(Place(reading.file, 1), (), f"no YAML: {reason}"))

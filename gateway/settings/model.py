@@ -113,7 +113,7 @@ class BackendSettings(Model):
 
     type: str = Field(description="The kind of backend; `scim-gateway backends` lists those installed.")
     settings: dict[str, Any] = Field(
-        default_factory=dict, description="The backend's own settings: see the README of its kind."
+        default_factory=dict, repr=False, description="The backend's own settings: see the README of its kind."
     )
     limits: BackendLimitSettings = Field(default_factory=BackendLimitSettings, description="How much it may be asked.")
 

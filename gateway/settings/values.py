@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, With
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/@]+)):(?P<port>[0-9]{1,5})")
 _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_INSTANT = "write a day such as 2027-06-30, or an instant such as 2027-06-30T12:00:00Z"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
@@ -67,15 +68,21 @@ def address(text: Any) -> Address:
 def instant(value: Any) -> Any:
     """Read an instant: a day without a time means the end of that day in UTC. Raise ValueError without a zone."""
     if isinstance(value, str):
-        text = value.strip()
-        value = date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else datetime.fromisoformat(text)
+        value = _moment(value.strip())
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("say the zone, such as 2027-06-30T12:00:00Z")
         return value.astimezone(UTC)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1)
-    raise ValueError("write a day such as 2027-06-30, or an instant such as 2027-06-30T12:00:00Z")
+    raise ValueError(_INSTANT)
+
+
+def _moment(text: str) -> date | datetime:
+    try:
+        return date.fromisoformat(text) if len(text) == len("2027-06-30") else datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(_INSTANT) from None
 
 
 def _tenant_name(name: str) -> str:
