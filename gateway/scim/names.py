@@ -33,6 +33,9 @@ class AttributePath:
         text = tail if self.extension is None else f"{self.extension}:{tail}" if tail else self.extension
         object.__setattr__(self, "text", text)
 
+    def __repr__(self) -> str:
+        return f"AttributePath({self.text!r})"
+
     def __hash__(self) -> int:
         # Equal paths have equal texts; hashing whole attributes with all that hangs on them would cost far more.
         return hash(self.text)
