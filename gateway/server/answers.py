@@ -14,6 +14,8 @@ from gateway.scim.errors import ScimError, ScimType
 from gateway.server.codec import SCIM_JSON, encode
 
 REQUEST_ID = "X-Request-Id"
+SERVER = "scim-gateway"
+"""What is told of the software: its name, no versions."""
 
 _DETAILS = {
     HTTPStatus.NOT_FOUND: "there is nothing here",

@@ -39,6 +39,9 @@ def create_application(holder: SiteHolder, observer: ServerObserver, drain: Drai
 
     @web.middleware
     async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.match_info.http_exception is not None:
+            # A target aiohttp has no route for (``OPTIONS *``) must tell a stranger as little as any other.
+            handler = service.answer
         return await boundary.run(request, handler, holder.site.limits.request_seconds)
 
     # aiohttp undoes compression without a bound of ours, so it is told not to (X4).

@@ -70,6 +70,7 @@ class Boundary:
     def _finish(self, request: web.Request, response: web.StreamResponse, progress: Progress) -> None:
         response.headers[answers.REQUEST_ID] = progress.request_id
         response.headers["Cache-Control"] = "no-store"
+        response.headers["Server"] = answers.SERVER
         if self._drain.leaving or ("Expect" in request.headers and not request.content.is_eof()):
             # A client that waits for leave to send its body may send it or not: nobody knows what the next bytes are.
             response.force_close()

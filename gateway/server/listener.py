@@ -56,6 +56,7 @@ class Protocol(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun and cannot be taken back")
         response = answers.render_error(error)
+        response.headers["Server"] = answers.SERVER
         response.force_close()
         return response
 
