@@ -34,18 +34,18 @@ class Plugin:
             found = self.entry.load()
         except ImportError as error:
             missing = (error.name or "").partition(".")[0]
-            raise PluginError(self._remedy(missing, str(error))) from error
+            if not missing or missing == self.entry.module.partition(".")[0]:
+                raise PluginError(f"the backend {self.name} of {self.distribution} is broken: {error}") from error
+            raise PluginError(self._remedy(missing)) from error
         except AttributeError as error:
             raise PluginError(f"the backend {self.name} of {self.distribution} is broken: {error}") from error
         if not (isinstance(found, type) and issubclass(found, Backend)):
             raise PluginError(f"the backend {self.name} of {self.distribution} is no Backend: {self.entry.value}")
         return found
 
-    def _remedy(self, missing: str, reason: str) -> str:
-        extra = self.name if self.name in _extras(self.distribution) else None
-        needs = f"the backend {self.name} needs {missing}, which is not installed" if missing else reason
-        what = f"'{self.distribution}[{extra}]'" if extra else missing or self.distribution
-        return f"{needs}: pip install {what}"
+    def _remedy(self, missing: str) -> str:
+        package = f"'{self.distribution}[{self.name}]'" if self.name in _extras(self.distribution) else missing
+        return f"the backend {self.name} needs {missing}, which is not installed: pip install {package}"
 
 
 class Plugins:

@@ -1,0 +1,211 @@
+"""A configuration held against everything that can be known without starting anything.
+
+Backends are constructed (which does no I/O), resource types built, dialects chosen, mappings compiled against what the
+backends declare. Every problem is told with file and line, all of them at once. What a live system says of its fields
+is compared later, by the same function, at first contact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backends.contract import Backend, Context, Field
+from gateway.app import exposure
+from gateway.app.types import known_schemas, resource_type
+from gateway.mapping import MappingError, ResourceMapping, compile_mapping
+from gateway.mapping.spec import ResourceSpec
+from gateway.plugins import PluginError, Plugins
+from gateway.scim import dialects
+from gateway.scim.dialects import Dialect
+from gateway.scim.schema import ResourceType
+from gateway.settings import Configuration, Problem, SettingsError, secrecy
+from gateway.settings.problems import Trail, nearest
+
+Described = Mapping[str, Mapping[str, Field] | None]
+"""What one backend said of its entities; None where it cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePlan:
+    """One resource type of one tenant, before any system was met."""
+
+    name: str
+    trail: Trail
+    spec: ResourceSpec
+    resource_type: ResourceType
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPlan:
+    """One tenant: how its clients are understood and what it serves."""
+
+    name: str
+    dialect: Dialect
+    resources: tuple[ResourcePlan, ...]
+
+    @property
+    def backends(self) -> frozenset[str]:
+        """The names of the backends it needs."""
+        return frozenset(resource.spec.backend for resource in self.resources)
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What a configuration comes to; nothing of it is open or running."""
+
+    configuration: Configuration
+    backends: Mapping[str, Backend[Any]]
+    tenants: Mapping[str, TenantPlan]
+
+    def compiled(self, plan: ResourcePlan, described: Described | None = None) -> ResourceMapping:
+        """Compile the mapping of one resource type, against the fields of the live system where they are known.
+
+        Raises `SettingsError` with everything in it that cannot work.
+        """
+        entity = plan.spec.entity
+        fields = None if described is None else described.get(entity)
+        capabilities = self.backends[plan.spec.backend].capabilities(entity)
+        try:
+            return compile_mapping(plan.resource_type, plan.spec, capabilities, fields)
+        except MappingError as error:
+            problems = [self.configuration.problem((*plan.trail, *where), why) for where, why in error.problems]
+            raise SettingsError(problems) from None
+
+    def secrets(self) -> Iterator[str]:
+        """Yield every secret of the configuration, those of the backends among them: what must be masked in texts."""
+        for model in (self.configuration.settings, *(backend.settings for backend in self.backends.values())):
+            yield from (secret for _, secret in secrecy.secrets(model))
+
+    def entities(self, backend: str) -> frozenset[str]:
+        """Name the entities of a backend that some tenant uses."""
+        return frozenset(
+            plan.spec.entity
+            for tenant in self.tenants.values()
+            for plan in tenant.resources
+            if plan.spec.backend == backend
+        )
+
+
+def draw(configuration: Configuration, plugins: Plugins) -> Blueprint:
+    """Check a configuration as far as that goes without starting anything; raise `SettingsError` with all problems."""
+    problems: list[Problem] = []
+    backends = _backends(configuration, plugins, problems)
+    tenants = {name: _tenant(configuration, name, problems) for name in configuration.settings.tenants}
+    _check_hosts(configuration, problems)
+    problems += exposure.problems(configuration)
+    blueprint = Blueprint(configuration, backends, tenants)
+    for tenant in tenants.values():
+        for plan in tenant.resources:
+            if plan.spec.backend not in backends:
+                continue
+            try:
+                blueprint.compiled(plan)
+            except SettingsError as error:
+                problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+    return blueprint
+
+
+def _backends(configuration: Configuration, plugins: Plugins, problems: list[Problem]) -> dict[str, Backend[Any]]:
+    found: dict[str, Backend[Any]] = {}
+    for name, section in configuration.settings.backends.items():
+        trail: Trail = ("backends", name)
+        try:
+            kind = plugins.find(section.type).load()
+        except PluginError as error:
+            problems.append(configuration.problem((*trail, "type"), str(error)))
+            continue
+        try:
+            settings = configuration.validated((*trail, "settings"), kind.settings_type)
+        except SettingsError as error:
+            problems += error.problems
+            continue
+        try:
+            found[name] = kind(settings, Context(name))
+        except (ValueError, ImportError) as error:
+            problems.append(configuration.problem((*trail, "settings", *path_of(error)), reason_of(error)))
+    return found
+
+
+def path_of(error: BaseException) -> Trail:
+    """Read where in its settings a backend found the error, if it tells (``entities.employees.key``)."""
+    path = getattr(error, "path", None)
+    return tuple(path.split(".")) if isinstance(path, str) and path else ()
+
+
+def reason_of(error: BaseException) -> str:
+    """Read why a backend refuses its settings."""
+    reason = getattr(error, "reason", None)
+    return reason if isinstance(reason, str) else str(error)
+
+
+def _tenant(configuration: Configuration, name: str, problems: list[Problem]) -> TenantPlan:
+    section = configuration.settings.tenants[name]
+    trail: Trail = ("tenants", name)
+    known = known_schemas(configuration, name, problems)
+    resources = []
+    endpoints: dict[str, str] = {}
+    for kind, spec in section.resources.items():
+        at: Trail = (*trail, "resources", kind)
+        if spec.backend not in configuration.settings.backends:
+            hint = nearest(spec.backend, configuration.settings.backends)
+            problems.append(configuration.problem((*at, "backend"), f"there is no backend {spec.backend!r}{hint}"))
+        try:
+            built = resource_type(kind, spec, known)
+        except ValueError as error:
+            problems.append(configuration.problem(at, str(error)))
+            continue
+        if (other := endpoints.setdefault(built.endpoint.lower(), kind)) != kind:
+            problems.append(configuration.problem(at, f"has the endpoint {built.endpoint}, as {other} has"))
+        resources.append(ResourcePlan(kind, at, spec, built))
+    _check_tokens(configuration, name, problems)
+    return TenantPlan(name, _dialect(configuration, name, problems), tuple(resources))
+
+
+def _dialect(configuration: Configuration, name: str, problems: list[Problem]) -> Dialect:
+    section = configuration.settings.tenants[name]
+    strict = section.mode == "strict"
+    client = section.client
+    try:
+        dialects.profile(client)
+    except ValueError as error:
+        problems.append(configuration.problem(("tenants", name, "client"), str(error)))
+        client = "default"
+    quirks = {}
+    for quirk, on in section.quirks.items():
+        try:
+            dialects.profile(client, {quirk: on})
+        except ValueError as error:
+            problems.append(configuration.problem(("tenants", name, "quirks", quirk), str(error)))
+        else:
+            quirks[quirk] = on
+    return dialects.profile(client, quirks, strict=strict)
+
+
+def _check_tokens(configuration: Configuration, name: str, problems: list[Problem]) -> None:
+    """Two tokens of a tenant must not share a name: logs and cursors could not tell them apart."""
+    section = configuration.settings.tenants[name]
+    seen: set[str] = set()
+    for position, token in enumerate(section.tokens):
+        at: Trail = ("tenants", name, "tokens", position)
+        label = token.name or f"token-{position + 1}"
+        if label in seen:
+            problems.append(configuration.problem(at, f"another token of the tenant has the name {label}"))
+        seen.add(label)
+        problems += [
+            configuration.problem((*at, "resource_types"), f"there is no {kind}{nearest(kind, section.resources)}")
+            for kind in sorted(set(token.resource_types or ()) - section.resources.keys())
+        ]
+
+
+def _check_hosts(configuration: Configuration, problems: list[Problem]) -> None:
+    settings = configuration.settings
+    for host, tenant in settings.server.hosts.items():
+        if tenant not in settings.tenants:
+            at: Trail = ("server", "hosts", host)
+            problems.append(
+                configuration.problem(at, f"there is no tenant {tenant!r}{nearest(tenant, settings.tenants)}")
+            )

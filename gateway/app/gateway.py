@@ -1,0 +1,215 @@
+"""The running gateway: the store, the guarded backends, the engine, and the site that is served with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from gateway import identity
+from gateway.app import sites
+from gateway.app.blueprint import Blueprint, Described, TenantPlan, path_of, reason_of
+from gateway.app.contact import Contact, ContactObserver
+from gateway.engine.accounts import Accounts
+from gateway.engine.bulk import Bulk
+from gateway.engine.guard import Bounds, Guard
+from gateway.engine.links import Resolver
+from gateway.engine.observer import Observer
+from gateway.engine.queries import Queries
+from gateway.engine.render import Renderer
+from gateway.engine.resources import Resources
+from gateway.engine.search import Search
+from gateway.identity import IdentityMap, LookupObserver, StoreUnavailableError
+from gateway.mapping import ResourceMapping
+from gateway.server.site import Site, SiteHolder, TenantSite
+from gateway.settings import Problem, SettingsError
+from gateway.settings.model import BackendLimitSettings
+
+FIRST_CONTACT = 5.0
+"""How long the start waits for backends; those that need longer join later, with their tenants."""
+RETRY_AFTER = 10.0
+
+
+class Observers(Observer, ContactObserver, LookupObserver, Protocol):
+    """Who is told what the rooms do."""
+
+
+class Gateway:
+    """A blueprint brought to life. `start` once, `stop` once; `holder` has the site that is served in between."""
+
+    def __init__(self, blueprint: Blueprint, observer: Observers, *, public_url: str) -> None:
+        self.blueprint = blueprint
+        self._observer = observer
+        self._public_url = public_url
+        self._described: dict[str, Described] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.contacts: dict[str, Contact] = {}
+        self.guards: dict[str, Guard] = {}
+        self.identities = _identities(blueprint, observer)
+        self._holder: SiteHolder | None = None
+
+    @property
+    def holder(self) -> SiteHolder:
+        """What the server answers requests with; there is none before `start`."""
+        if self._holder is None:
+            raise RuntimeError("the gateway has not been started")
+        return self._holder
+
+    async def start(self) -> None:
+        """Open the store, meet the backends, and be ready to serve.
+
+        Waits for backends for a few seconds at most. Raises `SettingsError` where one that was met does not fit the
+        configuration, and `IdentityError` where the store cannot be used; what was opened is closed again.
+        """
+        try:
+            await self.identities.start()
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        clock = asyncio.get_running_loop().time
+        sections = self.blueprint.configuration.settings.backends
+        self.guards = {
+            name: Guard(name, backend, self._observer, bounds(sections[name].limits), clock=clock)
+            for name, backend in self.blueprint.backends.items()
+        }
+        self._holder = SiteHolder(self._site(clock))
+        self.contacts = {
+            name: Contact(guard, self.blueprint.entities(name), self._met, self._misfit, self._observer)
+            for name, guard in self.guards.items()
+        }
+        self._tasks = [
+            asyncio.create_task(contact.run(), name=f"contact {name}") for name, contact in self.contacts.items()
+        ]
+        tried = [asyncio.create_task(contact.tried.wait()) for contact in self.contacts.values()]
+        _, late = await asyncio.wait(tried, timeout=FIRST_CONTACT)
+        for task in late:
+            task.cancel()
+        wrong = [contact.error for contact in self.contacts.values() if isinstance(contact.error, SettingsError)]
+        if wrong:
+            raise SettingsError([problem for error in wrong for problem in error.problems])
+
+    async def stop(self) -> None:
+        """Close everything, also after a failed start; what fails to close does not keep the rest open."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        stops = [guard.stop() for guard in self.guards.values()]
+        for name, result in zip(self.guards, await asyncio.gather(*stops, return_exceptions=True), strict=True):
+            if isinstance(result, BaseException):
+                self._observer.backend_fault(name, "", "stop", result)
+        await self.identities.stop()
+
+    def pending(self) -> list[str]:
+        """Name the tenants that are not served yet."""
+        return sorted(name for name, site in self.holder.site.tenants.items() if site.tenant is None)
+
+    async def _met(self, backend: str, described: Described) -> None:
+        """Hold the mappings against what a backend said of itself, and serve the tenants that lack nothing more."""
+        known = {**self._described, backend: described}
+        sites_ready = {
+            plan.name: self._tenant_site(plan, known)
+            for plan in self.blueprint.tenants.values()
+            if backend in plan.backends and plan.backends <= known.keys()
+        }
+        self._described = known
+        site = self.holder.site
+        await self.holder.swap(replace(site, tenants={**site.tenants, **sites_ready}), grace=0)
+
+    def _misfit(self, backend: str, error: BaseException) -> SettingsError | None:
+        """Tell whether a backend failed to start because of its own settings (a table that is not there)."""
+        cause = error.__cause__
+        if not isinstance(cause, ValueError) or not path_of(cause):
+            return None
+        trail = ("backends", backend, "settings", *path_of(cause))
+        return SettingsError([self.blueprint.configuration.problem(trail, reason_of(cause))])
+
+    def _site(self, clock: Callable[[], float]) -> Site:
+        """Make the site with every tenant pending."""
+        resolver = Resolver(self.identities, self._observer)
+        renderer = Renderer(resolver)
+        resources = Resources(Accounts(self.identities, resolver, renderer), self._observer)
+        queries = Queries(self.identities, resolver, renderer, self._observer)
+        server = self.blueprint.configuration.settings.server
+        return Site(
+            tenants={plan.name: self._tenant_site(plan, None) for plan in self.blueprint.tenants.values()},
+            resources=resources,
+            search=Search(queries, clock=clock, now=_now),
+            bulk=Bulk(resources),
+            public_url=self._public_url,
+            decoy=sites.decoy(_now),
+            hosts={host.lower(): name for host, name in server.hosts.items()},
+            limits=sites.server_limits(server.limits),
+            ready={"store": self._store_ready},
+        )
+
+    def _tenant_site(self, plan: TenantPlan, described: Mapping[str, Described] | None) -> TenantSite:
+        """Make one tenant's part of the site: pending, or served with what its backends said of themselves.
+
+        Raises `SettingsError` with every mapping that does not fit.
+        """
+        mappings: dict[str, ResourceMapping] = {}
+        problems: list[Problem] = []
+        for one in plan.resources:
+            try:
+                told = None if described is None else described[one.spec.backend]
+                mappings[one.name] = self.blueprint.compiled(one, told)
+            except SettingsError as error:
+                problems += error.problems
+        if problems:
+            raise SettingsError(problems)
+        tenant = None
+        if described is not None:
+            served = {
+                one.name: sites.served(
+                    one, mappings[one.name], self.guards[one.spec.backend], described[one.spec.backend][one.spec.entity]
+                )
+                for one in plan.resources
+            }
+            tenant = sites.tenant(plan, self.blueprint, served)
+        known = self._holder.site.tenants.get(plan.name) if self._holder is not None else None
+        section = self.blueprint.configuration.settings.tenants[plan.name]
+        return TenantSite(
+            name=plan.name,
+            authenticator=known.authenticator if known is not None else sites.authenticator(section.tokens, _now),
+            tenant=tenant,
+            facts=sites.facts(plan, self.blueprint),
+            resource_types=tuple(sites.public_type(one, mappings[one.name]) for one in plan.resources),
+            retry_after=RETRY_AFTER,
+        )
+
+    async def _store_ready(self) -> bool:
+        try:
+            await self.identities.ping()
+        except StoreUnavailableError:
+            return False
+        return True
+
+
+def bounds(section: BackendLimitSettings) -> Bounds:
+    """Give the guard a backend's bounds."""
+    return Bounds(
+        concurrency=section.concurrency,
+        call_seconds=section.call_seconds,
+        read_retries=section.retries,
+        failures=section.breaker.failures,
+        rest_seconds=section.breaker.rest_seconds,
+    )
+
+
+def _identities(blueprint: Blueprint, observer: LookupObserver) -> IdentityMap:
+    settings = blueprint.configuration.settings
+    return identity.connect(
+        settings.store.url.get_secret_value(),
+        id_key=settings.store.id_key.get_secret_value().encode("utf-8"),
+        cache=settings.cache.get_secret_value(),
+        observer=observer,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

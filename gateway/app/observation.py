@@ -1,0 +1,105 @@
+"""Telemetry of one process: a registry, a logger, one observer for all rooms, and what is read on every scrape."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from prometheus_client import CollectorRegistry
+from structlog.typing import FilteringBoundLogger
+
+from gateway.app.gateway import Gateway
+from gateway.engine.breaker import State
+from gateway.server.auth import StaticTokens
+from gateway.settings.model import ServerSettings
+from gateway.telemetry import logs
+from gateway.telemetry.loop import watch_lag
+from gateway.telemetry.metrics import Metrics, Tenants
+from gateway.telemetry.observer import TelemetryObserver
+
+MOST_TENANTS = 200
+"""Tenants with a label of their own in metrics; the others share one (M1)."""
+
+Readings = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+
+
+class Observation(TelemetryObserver):
+    """Fulfils the observers of all rooms, and those of `contact`."""
+
+    def __init__(self, logger: FilteringBoundLogger, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.metrics = Metrics(registry)
+        self.logger = logger
+        super().__init__(self.metrics, logger, tenants=Tenants(MOST_TENANTS))
+
+    @classmethod
+    def of_process(cls, level: int) -> Observation:
+        """Observe the whole process: lines go to the error output, as JSON where nobody reads along, and what
+        libraries log goes the same way."""
+        if sys.stderr.isatty():
+            logger = logs.console_logger(sys.stderr, level)
+        else:
+            logger = logs.json_logger(sys.stderr.buffer, level)
+        logs.install(logger, level)
+        return cls(logger, CollectorRegistry())
+
+    def backend_reached(self, backend: str) -> None:
+        """Tell of a first contact."""
+        self.logger.info("a backend was reached", backend=backend)
+
+    def backend_unreached(self, backend: str, error: BaseException, pause: float) -> None:
+        """Tell of a first contact that failed."""
+        self.logger.warning("a backend was not reached", backend=backend, seconds=round(pause, 1), exc_info=error)
+
+    def cache_state(self, usable: bool) -> None:
+        """Tell that the shared cache came or went; requests go on either way."""
+        if usable:
+            self.logger.info("the shared cache is used")
+        else:
+            self.logger.warning("the shared cache failed and is left aside")
+
+    def watch(self, gateway: Gateway) -> asyncio.Task[None]:
+        """Read the state of a running gateway on every scrape, and measure the loop; cancel the task at its end."""
+        settings = gateway.blueprint.configuration.settings
+        self.serve(settings.tenants)
+        self.metrics.read("backend_breaker", lambda: _breakers(gateway))
+        self.metrics.read("backend_reached", lambda: _reached(gateway))
+        self.metrics.read("token_expiry_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.expiries))
+        self.metrics.read("token_last_use_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.last_used))
+        self.metrics.read("certificate_expiry_timestamp_seconds", _certificate(settings.server))
+        return asyncio.create_task(watch_lag(self.metrics), name="loop lag")
+
+
+def _breakers(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:
+    for name, guard in gateway.guards.items():
+        yield from (((name, state.value), float(guard.state is state)) for state in State)
+
+
+def _reached(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:
+    for name, contact in gateway.contacts.items():
+        yield (name,), float(contact.reached)
+
+
+def _tokens(
+    gateway: Gateway, moments: Callable[[StaticTokens], Mapping[str, datetime]]
+) -> Iterable[tuple[tuple[str, ...], float]]:
+    for name, site in gateway.holder.site.tenants.items():
+        if isinstance(site.authenticator, StaticTokens):
+            for token, moment in moments(site.authenticator).items():
+                yield (name, token), moment.timestamp()
+
+
+def _certificate(section: ServerSettings) -> Readings:
+    if section.tls is None:
+        return lambda: ()
+    ends = certificate_end(section.tls.certificate)
+    return lambda: [(("scim",), ends)]
+
+
+def certificate_end(path: Path) -> float:
+    """Read until when the first certificate of a PEM file holds, in Unix time."""
+    return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc.timestamp()

@@ -1,0 +1,89 @@
+"""The life of one process: take the addresses, start, serve until told to leave, leave without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from gateway.app import listeners
+from gateway.app.blueprint import Blueprint
+from gateway.app.gateway import Gateway
+from gateway.app.listeners import ListenError
+from gateway.app.observation import Observation
+from gateway.settings.values import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that serves.
+
+    `url` is the root clients use. `metrics` is where metrics are, None if nowhere; `metrics_error` says why not where
+    they should be.
+    """
+
+    gateway: Gateway
+    url: str
+    address: Address
+    metrics: Address | None = None
+    metrics_error: str | None = None
+
+    def tenant_url(self, name: str) -> str:
+        """Give the SCIM root of a tenant."""
+        return f"{self.url}/{name}/scim/v2"
+
+
+Ready = Callable[[Running], None]
+
+
+@asynccontextmanager
+async def running(
+    blueprint: Blueprint, observation: Observation, *, metrics_needed: bool = True
+) -> AsyncIterator[Running]:
+    """Serve for the length of the block; requests under way at its end are answered before it is left.
+
+    Raises `ListenError` if an address is taken, `SettingsError` and `IdentityError` as `Gateway.start` does. With
+    `metrics_needed` False a metrics address that is taken is told and left alone.
+    """
+    settings = blueprint.configuration.settings
+    tls = listeners.tls_context(settings.server)
+    async with AsyncExitStack() as stack:
+        bound = listeners.bind(settings.server.listen)
+        stack.callback(bound.close)
+        metrics = metrics_error = None
+        if settings.metrics is not None:
+            try:
+                metrics = listeners.bind(settings.metrics.listen)
+                stack.callback(metrics.close)
+            except ListenError as error:
+                if metrics_needed:
+                    raise
+                metrics_error = str(error)
+        url = settings.server.public_url or f"http{'s' if tls else ''}://{bound.address}"
+        gateway = Gateway(blueprint, observation, public_url=url)
+        await gateway.start()
+        stack.push_async_callback(gateway.stop)
+        stack.callback(observation.watch(gateway).cancel)
+        if settings.metrics is not None and metrics is not None:
+            runner = await listeners.serve_metrics(metrics, observation.registry, settings.metrics)
+            stack.push_async_callback(runner.cleanup)
+        listener = await listeners.serve(bound, gateway.holder, observation, settings.server, tls)
+        stack.push_async_callback(listener.close)
+        yield Running(gateway, url, bound.address, metrics.address if metrics else None, metrics_error)
+
+
+async def serve(blueprint: Blueprint, observation: Observation, *, ready: Ready, metrics_needed: bool = True) -> None:
+    """Serve until the process is told to end (SIGTERM, or SIGINT from Ctrl-C); `ready` is called once it serves."""
+    leave = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave.set)
+    try:
+        async with running(blueprint, observation, metrics_needed=metrics_needed) as served:
+            ready(served)
+            await leave.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

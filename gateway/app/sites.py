@@ -1,0 +1,122 @@
+"""Settings and compiled mappings -> what the server serves: tenants, credentials, facts of discovery."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from backends.contract import Field
+from gateway.app.blueprint import Blueprint, ResourcePlan, TenantPlan
+from gateway.engine.guard import Guard
+from gateway.engine.tenants import Limits, Served, Tenant
+from gateway.mapping import ResourceMapping
+from gateway.scim import dialects
+from gateway.scim.discovery import Facts, narrow_type
+from gateway.scim.schema import ResourceType, Uniqueness
+from gateway.server.auth import Authenticator, Permissions, StaticToken, StaticTokens
+from gateway.server.limits import JsonLimits, ServerLimits
+from gateway.settings.model import ServerLimitSettings, Settings, TenantLimitSettings, TokenSettings
+
+Now = Callable[[], datetime]
+
+
+def limits(section: TenantLimitSettings) -> Limits:
+    """Give the engine a tenant's bounds."""
+    return Limits(**section.model_dump())
+
+
+def server_limits(section: ServerLimitSettings) -> ServerLimits:
+    """Give the server the bounds of a request."""
+    plain = section.model_dump(exclude={"json_", "leave_seconds", "drain_seconds"})
+    return ServerLimits(**plain, json=JsonLimits(**section.json_.model_dump()))
+
+
+def authenticator(tokens: Iterable[TokenSettings], now: Now) -> StaticTokens:
+    """Know the callers of one tenant."""
+    return StaticTokens(
+        [
+            StaticToken(
+                sha256=token.sha256,
+                name=token.name or f"token-{position}",
+                expires=token.expires,
+                permissions=Permissions(token.read_only, token.resource_types, token.operations, token.bulk),
+            )
+            for position, token in enumerate(tokens, start=1)
+        ],
+        now=now,
+    )
+
+
+def decoy(now: Now) -> Authenticator:
+    """Make what is asked where there is no tenant: a token nobody has, compared as all others are (X8)."""
+    return StaticTokens([StaticToken(secrets.token_hex(32), "nobody")], now=now)
+
+
+def cursor_key(settings: Settings, tenant: str) -> bytes:
+    """Derive the key that signs a tenant's cursors; the same in every replica, another in every tenant (N8, X10)."""
+    secret = settings.store.id_key.get_secret_value().encode("utf-8")
+    return hmac.new(secret, f"cursor/{tenant}".encode(), hashlib.sha256).digest()
+
+
+def public_type(plan: ResourcePlan, mapping: ResourceMapping) -> ResourceType:
+    """Narrow a resource type to what has a place, with the differences the settings name (D4, C2)."""
+    return narrow_type(plan.resource_type, mapping.supported, mapping.overrides)
+
+
+def served(plan: ResourcePlan, mapping: ResourceMapping, guard: Guard, fields: Mapping[str, Field] | None) -> Served:
+    """Put together one resource type of one tenant."""
+    narrowed = public_type(plan, mapping)
+    return Served(
+        resource_type=narrowed,
+        mapping=mapping,
+        guard=guard,
+        capabilities=guard.capabilities(plan.spec.entity),
+        checked=_checked(narrowed, mapping, fields or {}),
+    )
+
+
+def tenant(plan: TenantPlan, blueprint: Blueprint, resources: Mapping[str, Served]) -> Tenant:
+    """Put together one tenant."""
+    settings = blueprint.configuration.settings
+    return Tenant(
+        name=plan.name,
+        dialect=plan.dialect,
+        served=resources,
+        limits=limits(settings.tenants[plan.name].limits),
+        cursor_key=cursor_key(settings, plan.name),
+    )
+
+
+def facts(plan: TenantPlan, blueprint: Blueprint) -> Facts:
+    """Say what is true of one tenant (C2); its URL is known only when a request comes by it."""
+    section = blueprint.configuration.settings.tenants[plan.name]
+    writes = frozenset[str]().union(
+        *(
+            blueprint.backends[resource.spec.backend].capabilities(resource.spec.entity).writes
+            for resource in plan.resources
+        )
+    )
+    return Facts(
+        base_url="",
+        max_results=section.limits.max_page_size,
+        page_size=section.limits.page_size,
+        patch="update" in writes,
+        bulk=bool(writes),
+        bulk_operations=section.limits.bulk_operations,
+        bulk_payload=section.limits.bulk_bytes,
+        cursor_timeout=section.limits.cursor_seconds,
+        strict=plan.dialect.quirks <= dialects.STRICT,
+    )
+
+
+def _checked(resource_type: ResourceType, mapping: ResourceMapping, fields: Mapping[str, Field]) -> tuple[str, ...]:
+    """Name the unique attributes that no unique index of the backend is known to guard (H2)."""
+    guarded = {mapping.attribute_of(name) for name, field in fields.items() if field.unique}
+    return tuple(
+        attribute.name
+        for attribute in resource_type.schema.attributes
+        if attribute.uniqueness is not Uniqueness.NONE and attribute.name not in guarded
+    )

@@ -1,0 +1,57 @@
+"""The commands put together, and the help that teaches them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import gateway
+from gateway.cli import check, demo, plugins, serve, tokens
+
+EPILOGUE = """Begin with `scim-gateway demo`, then read the file it names: it is an ordinary configuration, and the
+place to copy from. `scim-gateway check my.yaml` says what is wrong with yours, with file and line, before anything
+starts; `scim-gateway serve my.yaml` serves it."""
+
+app = typer.Typer(
+    name="scim-gateway",
+    help="Put standard SCIM 2.0 in front of systems that do not speak it, by configuration alone.",
+    epilog=EPILOGUE,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"scim-gateway {gateway.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Put standard SCIM 2.0 in front of systems that do not speak it, by configuration alone."""
+
+
+app.command("demo")(demo.demo)
+app.command("check")(check.check)
+app.command("serve")(serve.serve)
+app.command("backends")(plugins.backends)
+app.add_typer(tokens.app, name="token")
+
+
+def run() -> None:
+    """Run the program with the arguments of the process."""
+    try:
+        app()
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has gone: end as a pipe's writer does, without a traceback.
+        sys.stderr.close()
+        sys.exit(141)

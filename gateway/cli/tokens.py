@@ -1,0 +1,74 @@
+"""`scim-gateway token new`: a bearer token, shown once, and the lines that make a tenant accept it (X6)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import zlib
+from datetime import date
+from typing import Annotated
+
+import typer
+
+PREFIX = "scimgw_"
+"""What tokens begin with, so that scanners of leaked secrets can find them."""
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LENGTH = 43  # of 62 signs each: just over 256 bits
+
+app = typer.Typer(help="Make bearer tokens.", no_args_is_help=True)
+
+
+@app.callback()
+def tokens() -> None:
+    """Make bearer tokens for tenants."""
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Option(help="What logs and metrics call the token.")] = "",
+    expires: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="The last day it holds (UTC).")] = "",
+) -> None:
+    """Make a token and print it once, with the lines to add to the configuration.
+
+    The token goes to the identity provider, the SHA-256 into the configuration: the gateway never holds the token
+    itself. To rotate, add the new one beside the old, change it at the provider, then remove the old.
+    """
+    token = make()
+    lines = [f"      - sha256: {hashlib.sha256(token.encode('ascii')).hexdigest()}"]
+    if name:
+        lines.append(f"        name: {_quoted(name)}")
+    if expires:
+        lines.append(f"        expires: {_day(expires).isoformat()}")
+    typer.echo("The token, shown this once; give it to the identity provider:\n")
+    typer.echo(f"  {token}\n")
+    typer.echo("The lines for the tenant's configuration:\n")
+    typer.echo("\n".join(["    tokens:", *lines]))
+
+
+def make() -> str:
+    """Make a token: a prefix, 256 random bits, and six signs of a checksum that tells a mistyped one."""
+    body = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    return f"{PREFIX}{body}{checksum(body)}"
+
+
+def checksum(body: str) -> str:
+    """Compute the checksum of the random part: its CRC-32, six signs of 62."""
+    number = zlib.crc32(body.encode("ascii"))
+    signs = ""
+    for _ in range(6):
+        number, sign = divmod(number, len(_ALPHABET))
+        signs = _ALPHABET[sign] + signs
+    return signs
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no day such as 2027-06-30", param_hint="--expires") from None
+
+
+def _quoted(name: str) -> str:
+    if not name.isprintable() or len(name) > 64:
+        raise typer.BadParameter("a name is at most 64 printable signs", param_hint="--name")
+    return name if name.replace("-", "").isalnum() and not name.isdigit() else "'" + name.replace("'", "''") + "'"

@@ -1,0 +1,70 @@
+"""`scim-gateway token new`: what is shown is what the gateway accepts."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from gateway.cli import tokens
+from gateway.settings.model import TokenSettings
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(tokens.app, ["new", *arguments])
+    return result.exit_code, result.output
+
+
+def parsed(output: str) -> tuple[str, dict[str, Any]]:
+    """Take the token and the lines for the configuration out of what was printed."""
+    token = next(line.strip() for line in output.splitlines() if line.strip().startswith(tokens.PREFIX))
+    lines = output[output.index("    tokens:") :]
+    return token, YAML(typ="safe").load(lines)["tokens"][0]
+
+
+def test_the_lines_printed_accept_the_token_printed() -> None:
+    """The digest is the token's, the lines are a token of the configuration, and the token stands in them nowhere."""
+    code, output = run("--name", "okta-2027", "--expires", "2027-06-30")
+    assert code == 0
+    token, lines = parsed(output)
+    assert lines == {
+        "sha256": hashlib.sha256(token.encode()).hexdigest(),
+        "name": "okta-2027",
+        "expires": date(2027, 6, 30),
+    }
+    settings = TokenSettings.model_validate(lines)
+    assert settings.name == "okta-2027"
+    assert output.count(token) == 1
+
+
+def test_a_token_can_be_told_and_checked() -> None:
+    """256 random bits, a prefix scanners know, a checksum that a mistyped token fails (X6)."""
+    made = {tokens.make() for _ in range(200)}
+    assert len(made) == 200
+    for token in made:
+        body = token.removeprefix(tokens.PREFIX)
+        assert len(body) == 49
+        assert tokens.checksum(body[:43]) == body[43:]
+    body = tokens.make().removeprefix(tokens.PREFIX)
+    mistyped = ("b" if body[0] == "a" else "a") + body[1:43]
+    assert tokens.checksum(mistyped) != body[43:]
+
+
+@pytest.mark.parametrize("name", ["it's", "a: b", "123", "käse", "- x"])
+def test_an_odd_name_stays_the_name_it_was(name: str) -> None:
+    """Whatever name is given, the lines are YAML and say that name."""
+    code, output = run("--name", name)
+    assert code == 0
+    assert parsed(output)[1]["name"] == name
+
+
+@pytest.mark.parametrize("arguments", [("--expires", "tomorrow"), ("--expires", "2027-02-30"), ("--name", "a\nb")])
+def test_what_cannot_be_is_refused_before_a_token_is_made(arguments: tuple[str, str]) -> None:
+    """A wrong day or name ends with 2 and prints no token."""
+    code, output = run(*arguments)
+    assert code == 2
+    assert tokens.PREFIX not in output
