@@ -117,7 +117,7 @@ class Delta:
 
     change: Change
     kept: Mapping[str, Kept | None] = field(default_factory=dict, repr=False)
-    external_id: str | None | Unchanged = UNCHANGED
+    external_id: str | Unchanged | None = UNCHANGED
     dropped: tuple[str, ...] = ()
 
 
