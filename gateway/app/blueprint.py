@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.contract import Backend, Context, Field
+from backends.contract import Backend, BackendError, Context, UnavailableError
 from gateway.app import exposure
+from gateway.app.contact import Described
 from gateway.app.types import known_schemas, resource_type
 from gateway.mapping import MappingError, ResourceMapping, compile_mapping
 from gateway.mapping.spec import ResourceSpec
@@ -22,9 +23,6 @@ from gateway.scim.dialects import Dialect
 from gateway.scim.schema import ResourceType
 from gateway.settings import Configuration, Problem, SettingsError, secrecy
 from gateway.settings.problems import Trail, nearest
-
-Described = Mapping[str, Mapping[str, Field] | None]
-"""What one backend said of its entities; None where it cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +64,35 @@ class Blueprint:
         """
         entity = plan.spec.entity
         fields = None if described is None else described.get(entity)
-        capabilities = self.backends[plan.spec.backend].capabilities(entity)
+        try:
+            capabilities = self.backends[plan.spec.backend].capabilities(entity)
+        except (ValueError, BackendError) as error:
+            trail = (*plan.trail, "entity")
+            raise SettingsError([self.configuration.problem(trail, reason_of(error))]) from None
         try:
             return compile_mapping(plan.resource_type, plan.spec, capabilities, fields)
         except MappingError as error:
             problems = [self.configuration.problem((*plan.trail, *where), why) for where, why in error.problems]
             raise SettingsError(problems) from None
+
+    def misfit(self, backend: str, error: BaseException, entity: str | None = None) -> SettingsError | None:
+        """Tell whether an error of a backend means that the configuration does not fit the live system.
+
+        A backend that finds a mistake in its own settings raises a ValueError with the `path` to it; one that does not
+        have an entity says so when it is to describe it.
+        """
+        fault = error if isinstance(error, ValueError) else error.__cause__
+        if isinstance(fault, ValueError) and (path := path_of(fault)):
+            trail = ("backends", backend, "settings", *path)
+            return SettingsError([self.configuration.problem(trail, reason_of(fault))])
+        if entity is None or isinstance(error, UnavailableError):
+            return None
+        return SettingsError(
+            self.configuration.problem((*plan.trail, "entity"), str(error))
+            for tenant in self.tenants.values()
+            for plan in tenant.resources
+            if (plan.spec.backend, plan.spec.entity) == (backend, entity)
+        )
 
     def secrets(self) -> Iterator[str]:
         """Yield every secret of the configuration, those of the backends among them: what must be masked in texts."""

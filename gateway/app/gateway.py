@@ -10,8 +10,8 @@ from typing import Protocol
 
 from gateway import identity
 from gateway.app import sites
-from gateway.app.blueprint import Blueprint, Described, TenantPlan, path_of, reason_of
-from gateway.app.contact import Contact, ContactObserver
+from gateway.app.blueprint import Blueprint, TenantPlan
+from gateway.app.contact import Contact, ContactObserver, Described
 from gateway.engine.accounts import Accounts
 from gateway.engine.bulk import Bulk
 from gateway.engine.guard import Bounds, Guard
@@ -79,7 +79,7 @@ class Gateway:
         }
         self._holder = SiteHolder(self._site(clock))
         self.contacts = {
-            name: Contact(guard, self.blueprint.entities(name), self._met, self._misfit, self._observer)
+            name: Contact(guard, self.blueprint.entities(name), self._met, self.blueprint.misfit, self._observer)
             for name, guard in self.guards.items()
         }
         self._tasks = [
@@ -119,14 +119,6 @@ class Gateway:
         self._described = known
         site = self.holder.site
         await self.holder.swap(replace(site, tenants={**site.tenants, **sites_ready}), grace=0)
-
-    def _misfit(self, backend: str, error: BaseException) -> SettingsError | None:
-        """Tell whether a backend failed to start because of its own settings (a table that is not there)."""
-        cause = error.__cause__
-        if not isinstance(cause, ValueError) or not path_of(cause):
-            return None
-        trail = ("backends", backend, "settings", *path_of(cause))
-        return SettingsError([self.blueprint.configuration.problem(trail, reason_of(cause))])
 
     def _site(self, clock: Callable[[], float]) -> Site:
         """Make the site with every tenant pending."""

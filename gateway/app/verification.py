@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
 
-from backends.contract import Backend, BackendError
-from gateway.app.blueprint import Blueprint, Described, path_of, reason_of
+from backends.contract import BackendError, Field
+from gateway.app.blueprint import Blueprint
+from gateway.app.contact import Described
 from gateway.settings import Problem, SettingsError
-from gateway.settings.problems import Trail
 from gateway.settings.secrecy import masked
 
 
@@ -20,7 +20,7 @@ async def verify(blueprint: Blueprint) -> list[Problem]:
     names = list(blueprint.backends)
     found = await asyncio.gather(*(_verify(blueprint, name) for name in names))
     described = {name: one for name, one in zip(names, found, strict=True) if isinstance(one, dict)}
-    problems = [one for one in found if isinstance(one, Problem)]
+    problems = [problem for one in found if isinstance(one, list) for problem in one]
     for tenant in blueprint.tenants.values():
         for plan in tenant.resources:
             if plan.spec.backend not in described:
@@ -32,30 +32,36 @@ async def verify(blueprint: Blueprint) -> list[Problem]:
     return problems
 
 
-async def _verify(blueprint: Blueprint, name: str) -> Described | Problem:
-    backend = blueprint.backends[name]
+async def _verify(blueprint: Blueprint, name: str) -> Described | list[Problem]:
     seconds = blueprint.configuration.settings.backends[name].limits.call_seconds
-    trail: Trail = ("backends", name)
     try:
         async with asyncio.timeout(seconds):
-            return await _met(backend, blueprint.entities(name))
+            return await _met(blueprint, name)
+    except SettingsError as error:
+        return list(error.problems)
     except TimeoutError:
         reason = f"does not answer within {seconds:g} seconds"
-    except ValueError as error:
-        trail = (*trail, "settings", *path_of(error))
-        reason = reason_of(error)
-    except BackendError as error:
+    except (BackendError, ValueError, OSError) as error:
+        if (misfit := blueprint.misfit(name, error)) is not None:
+            return list(misfit.problems)
         cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ is not None else ""
-        reason = f"{error.detail}{cause}"
-    except OSError as error:
-        reason = f"cannot be reached: {error}"
-    return blueprint.configuration.problem(trail, masked(reason, blueprint.secrets()))
+        reason = f"cannot be reached: {error}{cause}"
+    return [blueprint.configuration.problem(("backends", name), masked(reason, blueprint.secrets()))]
 
 
-async def _met(backend: Backend[Any], entities: frozenset[str]) -> Described:
+async def _met(blueprint: Blueprint, name: str) -> Described:
+    backend = blueprint.backends[name]
+    described: dict[str, Mapping[str, Field] | None] = {}
     try:
         await backend.start()
         await backend.ping()
-        return {entity: await backend.describe(entity) for entity in sorted(entities)}
+        for entity in sorted(blueprint.entities(name)):
+            try:
+                described[entity] = await backend.describe(entity)
+            except BackendError as error:
+                if (misfit := blueprint.misfit(name, error, entity)) is not None:
+                    raise misfit from error
+                raise
     finally:
         await backend.stop()
+    return described
