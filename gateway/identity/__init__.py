@@ -5,9 +5,14 @@ It imports nothing of the gateway but telemetry, and knows neither what a record
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import time
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
+from gateway.identity.caches import Caches
+from gateway.identity.databases import Database
+from gateway.identity.entries import Name, Writing
 from gateway.identity.failures import (
     IdentityError,
     SchemaError,
@@ -15,8 +20,26 @@ from gateway.identity.failures import (
     StoreUnavailableError,
     WrongKeyError,
 )
-from gateway.identity.identities import UNCHANGED, HeldTerm, Identity, LookupObserver, Reservation, Unchanged
+from gateway.identity.identities import (
+    UNCHANGED,
+    HeldTerm,
+    Identity,
+    LookupObserver,
+    Reservation,
+    SilentObserver,
+    Unchanged,
+)
+from gateway.identity.ledger import Ledger
 from gateway.identity.map import IdentityMap
+from gateway.identity.minting import Minter
+from gateway.identity.postgres import PostgresDatabase
+from gateway.identity.process import SETTLE, ProcessCache
+from gateway.identity.schema import check, upgrade
+from gateway.identity.servers import server
+from gateway.identity.shared import SharedCache
+from gateway.identity.sqlite import SqliteDatabase, file_of
+from gateway.identity.statements import Statements
+from gateway.identity.store import Store
 
 __all__ = [
     "UNCHANGED",
@@ -34,6 +57,11 @@ __all__ = [
     "connect",
     "utc_now",
 ]
+
+PROCESS_SECONDS = 10.0
+"""How long one process remembers an identity where it is the only one."""
+PROCESS_LINK_SECONDS = 5.0
+"""How long one process of several remembers which id belongs to which key."""
 
 
 def utc_now() -> datetime:
@@ -57,4 +85,31 @@ def connect(
     ``rediss://``, ``redis+sentinel://``, ``redis+cluster://``). `id_key` is the secret ids are minted with (at least
     16 bytes); losing or changing it changes every id. `cache_kept` allows kept attributes in the shared cache.
     """
-    raise NotImplementedError
+    if url.startswith("sqlite"):
+        database: Database = SqliteDatabase(file_of(url))
+    elif url.startswith("postgresql"):
+        database = PostgresDatabase(url)
+    else:
+        raise ValueError("store: write sqlite:///path/to/file.db or postgresql://host/database")
+    minter, listener, ticks = Minter(id_key), observer or SilentObserver(), time.monotonic
+    statements = Statements(database.dialect)
+    store = Store(database, statements, minter, clock)
+    shared = None
+    process = ProcessCache(ticks, seconds=PROCESS_SECONDS if cache == "memory" else PROCESS_LINK_SECONDS)
+    if cache != "memory":
+
+        def heard(names: Collection[Name] | None) -> None:
+            process.clear() if names is None else process.mark(names, SETTLE)
+
+        def writing(store_id: str) -> Writing:
+            return Writing(minter.derive("cache"), store_id, kept=cache_kept)
+
+        shared = SharedCache(server(cache), store, writing, heard, ticks)
+    return IdentityMap(
+        database,
+        store,
+        Ledger(database, statements, minter, clock),
+        Caches(process, shared, listener, ticks),
+        listener,
+        functools.partial(upgrade if auto_upgrade else check, url),
+    )

@@ -64,15 +64,14 @@ class HeldTerm:
     """One conjunct of a filter that only the store can answer.
 
     `path` is ``externalId``, ``meta.created``, ``meta.lastModified`` or the path text of a kept attribute (or of a
-    sub-attribute of one); `op` a SCIM operator in lower case; `value` the value compared with (text or an aware
-    datetime for ``meta``); `folded` the same value as the index of kept attributes writes it, None where it has no
-    such form.
+    sub-attribute of one); `op` a SCIM operator in lower case; `value` what is compared with, in the form the index of
+    kept attributes has it (folded where `folded` says so), or an xsd:dateTime for ``meta``; None for ``pr``.
     """
 
     path: str
     op: str
-    value: Any = field(default=None, repr=False)
-    folded: str | None = field(default=None, repr=False)
+    value: str | None = field(default=None, repr=False)
+    folded: bool = False
 
 
 Layer = Literal["process", "redis", "store"]
@@ -85,15 +84,9 @@ class LookupObserver(Protocol):
     def lookup(self, layer: Layer, outcome: Outcome, count: int) -> None:
         """`count` look-ups of one batch ended in `layer` with `outcome`."""
 
-    def cache_state(self, usable: bool) -> None:
-        """The shared cache became usable, or is left aside because it failed: requests go on through the store."""
-
 
 class SilentObserver:
     """An observer that is not interested."""
 
     def lookup(self, layer: Layer, outcome: Outcome, count: int) -> None:
-        """Do nothing."""
-
-    def cache_state(self, usable: bool) -> None:
         """Do nothing."""

@@ -1,0 +1,271 @@
+"""Every statement of the store, built with SQLAlchemy and compiled once for one dialect.
+
+What runs is a string with positional parameters on the driver itself: building and compiling cost more than the
+database does. A batch is one JSON parameter, so no statement's text depends on how much is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    String,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy import case as sql_case
+from sqlalchemy import update as sql_update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql.elements import BindParameter, ColumnElement
+from sqlalchemy.sql.expression import ClauseElement, Select
+
+from gateway.identity.tables import (
+    HELD,
+    IDENTITY,
+    META,
+    RESERVATION,
+    VACATED,
+    Elements,
+    Item,
+    NextSerial,
+    Position,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Compiled SQL, the names of its positional parameters in order, and the values of those that never change."""
+
+    sql: str
+    names: tuple[str, ...]
+    fixed: Mapping[str, Any]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """Put named values in the order of the parameters."""
+        fixed = self.fixed
+        return [fixed[name] if name in fixed else values[name] for name in self.names]
+
+
+def _text(name: str) -> BindParameter[str]:
+    return bindparam(name, type_=String())
+
+
+def _number(name: str) -> BindParameter[int]:
+    return bindparam(name, type_=BigInteger())
+
+
+def _integer(array: Any, index: int) -> ColumnElement[int]:
+    return cast(Item(array, index), BigInteger)
+
+
+ROW = (
+    IDENTITY.c.id,
+    IDENTITY.c.resource_type,
+    IDENTITY.c.backend,
+    IDENTITY.c.entity,
+    IDENTITY.c.key,
+    IDENTITY.c.generation,
+    IDENTITY.c.external_id,
+    IDENTITY.c.created,
+    IDENTITY.c.last_modified,
+    IDENTITY.c.counter,
+    IDENTITY.c.kept,
+)
+"""What an identity is read from, in this order."""
+
+_ONE = and_(IDENTITY.c.tenant == _text("tenant"), IDENTITY.c.id == _text("id"))
+_LIVE = IDENTITY.c.buried.is_(None)
+_TYPE = and_(IDENTITY.c.tenant == _text("tenant"), IDENTITY.c.resource_type == _text("resource_type"))
+_KEY = (_TYPE, IDENTITY.c.backend == _text("backend"), IDENTITY.c.entity == _text("entity"))
+_LATER = sql_case((IDENTITY.c.last_modified > _number("now"), IDENTITY.c.last_modified), else_=_number("now"))
+
+
+class Statements:
+    """The statements of one dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect.name]
+        self._searches: dict[tuple[str, ...], Statement] = {}
+        self._read()
+        self._write()
+        self._keep()
+        self._administer()
+
+    def compiled(self, statement: ClauseElement) -> Statement:
+        """Compile a statement whose values are named parameters."""
+        compiled: Any = statement.compile(dialect=self._dialect)
+        fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        return Statement(str(compiled), tuple(compiled.positiontup or ()), fixed)
+
+    def _read(self) -> None:
+        given = Elements(_text("given")).table_valued("value", name="given")
+        first = Item(given.c.value, 0)
+        by_id = and_(IDENTITY.c.tenant == _text("tenant"), IDENTITY.c.id == first, _LIVE)
+        self.by_ids = self.compiled(select(*ROW).select_from(given.join(IDENTITY, by_id)))
+        self.by_id = self.compiled(select(*ROW).where(_ONE, _LIVE))
+        vacated = [VACATED.c[name] == _text(name) for name in ("tenant", "resource_type", "backend", "entity")]
+        self.by_keys = self.compiled(
+            select(first, VACATED.c.generation, *ROW).select_from(
+                given.outerjoin(IDENTITY, and_(*_KEY, IDENTITY.c.key == first, _LIVE)).outerjoin(
+                    VACATED, and_(*vacated, VACATED.c.key == first)
+                )
+            )
+        )
+        self.generation = self.compiled(select(VACATED.c.generation).where(*vacated, VACATED.c.key == _text("key")))
+        self.locked = self.compiled(select(*ROW, IDENTITY.c.buried).where(_ONE).with_for_update())
+        self.locked_by_key = self.compiled(
+            select(*ROW, IDENTITY.c.serial).where(*_KEY, IDENTITY.c.key == _text("key"), _LIVE).with_for_update()
+        )
+
+    def _write(self) -> None:
+        given = Elements(_text("given")).table_valued("value", name="given")
+        minted = {
+            "tenant": _text("tenant"),
+            "id": Item(given.c.value, 0),
+            "resource_type": _text("resource_type"),
+            "backend": _text("backend"),
+            "entity": _text("entity"),
+            "key": Item(given.c.value, 1),
+            "generation": _integer(given.c.value, 2),
+            "created": _number("now"),
+            "last_modified": _number("now"),
+            "counter": literal_column("0"),
+            "serial": NextSerial(),
+        }
+        columns_of: list[Any] = list(minted.values())
+        rows = select(*columns_of).select_from(given).where(true())
+        insert = self._insert(IDENTITY)
+        self.mint = self.compiled(
+            insert.from_select(list(minted), rows).on_conflict_do_nothing().returning(IDENTITY.c.id)
+        )
+        columns = {column.name: _number(column.name) for column in IDENTITY.c if isinstance(column.type, BigInteger)}
+        columns |= {c.name: bindparam(c.name, type_=c.type) for c in IDENTITY.c if c.name not in columns}
+        del columns["buried"]
+        fresh = {**columns, "serial": NextSerial()}
+        self.insert = self.compiled(insert.values(fresh).on_conflict_do_nothing().returning(*ROW))
+        update = sql_update(IDENTITY).where(_ONE)
+        changed = {"counter": IDENTITY.c.counter + literal_column("1"), "last_modified": _LATER}
+        self.touch = self.compiled(update.where(_LIVE).values(changed).returning(*ROW))
+        what = {"external_id": bindparam("external_id", type_=Text()), "kept": bindparam("kept", type_=Text())}
+        self.alter = self.compiled(update.where(_LIVE).values({**changed, **what}).returning(*ROW))
+        self.move = self.compiled(update.values({"key": _text("to"), "buried": literal_column("NULL")}).returning(*ROW))
+        self.bury = self.compiled(
+            update.where(_LIVE, IDENTITY.c.key == _text("key"))
+            .values(buried=_number("now"))
+            .returning(IDENTITY.c.resource_type, IDENTITY.c.backend, IDENTITY.c.entity)
+        )
+        left = {name: _text(name) for name in ("tenant", "resource_type", "backend", "entity", "key")}
+        self.vacate = self.compiled(
+            self._insert(VACATED)
+            .values({**left, "generation": literal_column("1")})
+            .on_conflict_do_update(
+                index_elements=list(VACATED.primary_key),
+                set_={"generation": VACATED.c.generation + literal_column("1")},
+            )
+        )
+
+    def _keep(self) -> None:
+        given = Elements(_text("given")).table_valued("value", name="given")
+        owner = and_(HELD.c.tenant == _text("tenant"), HELD.c.id == _text("id"))
+        named = HELD.c.attribute.in_(select(Item(given.c.value, 0)).select_from(given))
+        self.forget = self.compiled(delete(HELD).where(owner, named))
+        rows = {
+            "tenant": _text("tenant"),
+            "resource_type": _text("resource_type"),
+            "id": _text("id"),
+            "attribute": Item(given.c.value, 0),
+            "path": Item(given.c.value, 1),
+            "digest": Item(given.c.value, 2),
+            "value": Item(given.c.value, 3),
+            "whole": _integer(given.c.value, 4),
+        }
+        values: list[Any] = list(rows.values())
+        source = select(*values).select_from(given).where(true())
+        self.hold = self.compiled(self._insert(HELD).from_select(list(rows), source).on_conflict_do_nothing())
+        reservation = RESERVATION.c
+        over = reservation.expires < _number("now")
+        insert = self._insert(RESERVATION).values(
+            tenant=_text("tenant"),
+            resource_type=_text("resource_type"),
+            digest=_text("digest"),
+            token=_text("token"),
+            opened=NextSerial(),
+            expires=_number("expires"),
+        )
+        self.reserve = self.compiled(
+            insert.on_conflict_do_update(
+                index_elements=list(RESERVATION.primary_key),
+                set_={
+                    "token": sql_case((over, insert.excluded.token), else_=reservation.token),
+                    "opened": sql_case((over, insert.excluded.opened), else_=reservation.opened),
+                    "expires": insert.excluded.expires,
+                },
+            ).returning(reservation.token, reservation.opened)
+        )
+        same = [reservation[name] == _text(name) for name in ("tenant", "resource_type", "digest", "token")]
+        self.release = self.compiled(delete(RESERVATION).where(*same))
+
+    def _administer(self) -> None:
+        self.meta = self.compiled(select(META.c.name, META.c.value))
+        self.remember = self.compiled(
+            self._insert(META).values(name=_text("name"), value=_text("value")).on_conflict_do_nothing()
+        )
+        note = self._insert(META).values(name=_text("name"), value=_text("value"))
+        self.note = self.compiled(
+            note.on_conflict_do_update(index_elements=list(META.primary_key), set_={"value": note.excluded.value})
+        )
+        number = cast(cast(META.c.value, BigInteger) + literal_column("1"), Text)
+        epoch = META.c.name == literal_column("'epoch'")
+        self.advance = self.compiled(sql_update(META).where(epoch).values(value=number))
+        full = or_(IDENTITY.c.external_id.is_not(None), IDENTITY.c.kept.is_not(None))
+        dead = and_(IDENTITY.c.buried.is_not(None), IDENTITY.c.buried < _number("before"), full)
+        cleared: dict[str, Any] = {"external_id": literal_column("NULL"), "kept": literal_column("NULL")}
+        self.erase = self.compiled(sql_update(IDENTITY).where(dead).values(cleared))
+        owners = select(IDENTITY.c.tenant, IDENTITY.c.id).where(dead)
+        self.erase_held = self.compiled(delete(HELD).where(tuple_(HELD.c.tenant, HELD.c.id).in_(owners)))
+        self.expire = self.compiled(delete(RESERVATION).where(RESERVATION.c.expires < _number("before")))
+
+    def search(self, shape: tuple[str, ...]) -> Statement:
+        """Build, once per shape, the search for accounts of which all conjuncts may hold.
+
+        Each part of a shape is ``any``, ``eq``, ``has`` (the path has a value), ``in`` (a value may contain the
+        text), ``created`` or ``modified``; the n-th takes the parameters ``path_n``, ``digest_n``, ``text_n``,
+        ``from_n`` and ``until_n``.
+        """
+        if (known := self._searches.get(shape)) is None:
+            known = self._searches[shape] = self.compiled(_search(shape))
+        return known
+
+
+def _search(shape: tuple[str, ...]) -> Select[Any]:
+    query = select(*ROW).where(_TYPE, _LIVE).limit(_number("limit"))
+    for n, kind in enumerate(shape):
+        if kind in ("created", "modified"):
+            column = IDENTITY.c.created if kind == "created" else IDENTITY.c.last_modified
+            query = query.where(column.between(_number(f"from_{n}"), _number(f"until_{n}")))
+        elif kind != "any":
+            held = select(HELD.c.id).where(
+                HELD.c.tenant == _text("tenant"),
+                HELD.c.resource_type == _text("resource_type"),
+                HELD.c.path == _text(f"path_{n}"),
+            )
+            if kind == "eq":
+                held = held.where(HELD.c.digest == _text(f"digest_{n}"))
+            elif kind == "in":
+                contains = Position(HELD.c.value, _text(f"text_{n}")) > literal_column("0")
+                held = held.where(or_(HELD.c.whole == literal_column("0"), contains))
+            query = query.where(IDENTITY.c.id.in_(held))
+    return query

@@ -1,0 +1,191 @@
+"""The tables of the id map, and the few expressions the two dialects spell differently.
+
+Every primary key begins with the tenant (X10). Instants are microseconds since 1970 (UTC). ``migrations`` makes these
+tables; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+
+metadata = MetaData()
+
+META = Table(
+    "scim_meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""What concerns the whole store: the fingerprint of the id_key, the store's own id, the epoch of the shared cache."""
+
+IDENTITY = Table(
+    "scim_identity",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("resource_type", String, nullable=False),
+    Column("backend", String, nullable=False),
+    Column("entity", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("external_id", Text),
+    Column("created", BigInteger, nullable=False),
+    Column("last_modified", BigInteger, nullable=False),
+    Column("counter", BigInteger, nullable=False),
+    Column("kept", Text),
+    Column("serial", BigInteger, nullable=False),
+    Column("buried", BigInteger),
+    PrimaryKeyConstraint("tenant", "id"),
+)
+"""One row per id ever given. `buried` (when it became a tombstone) is null for the living; tombstones stay, so that no
+id is given twice. `serial` orders mintings and reservations among each other."""
+
+Index(
+    "scim_identity_live_key",
+    IDENTITY.c.tenant,
+    IDENTITY.c.resource_type,
+    IDENTITY.c.backend,
+    IDENTITY.c.entity,
+    IDENTITY.c.key,
+    unique=True,
+    postgresql_where=text("buried IS NULL"),
+    sqlite_where=text("buried IS NULL"),
+)
+Index("scim_identity_created", IDENTITY.c.tenant, IDENTITY.c.resource_type, IDENTITY.c.created)
+Index("scim_identity_modified", IDENTITY.c.tenant, IDENTITY.c.resource_type, IDENTITY.c.last_modified)
+Index(
+    "scim_identity_unerased",
+    IDENTITY.c.buried,
+    postgresql_where=text("buried IS NOT NULL AND (external_id IS NOT NULL OR kept IS NOT NULL)"),
+    sqlite_where=text("buried IS NOT NULL AND (external_id IS NOT NULL OR kept IS NOT NULL)"),
+)
+Index("scim_identity_serial", IDENTITY.c.serial)
+
+VACATED = Table(
+    "scim_vacated",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("resource_type", String, nullable=False),
+    Column("backend", String, nullable=False),
+    Column("entity", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "resource_type", "backend", "entity", "key"),
+)
+"""The generation of keys that were ever left; all others have generation 0."""
+
+HELD = Table(
+    "scim_held",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("resource_type", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("attribute", String, nullable=False),
+    Column("value", String, nullable=False),
+    Column("whole", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "resource_type", "path", "digest", "id"),
+)
+"""The index of what the store alone can be asked for. `value` is the beginning of the value, `whole` 1 if it is all
+of it; `attribute` the kept attribute the path belongs to."""
+
+Index("scim_held_id", HELD.c.tenant, HELD.c.id, HELD.c.attribute)
+
+RESERVATION = Table(
+    "scim_reservation",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("resource_type", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("token", String, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "resource_type", "digest"),
+)
+"""Creates under way, or cut off."""
+
+
+class Elements(FunctionElement[Any]):
+    """The elements of a bound JSON array, as rows with one column ``value``: a batch is one parameter, however long."""
+
+    inherit_cache = True
+    name = "elements"
+
+
+class Item(ColumnElement[str]):
+    """One item, as text, of an array that is an element of `Elements`."""
+
+    inherit_cache = False
+
+    def __init__(self, array: ColumnElement[Any], index: int) -> None:
+        self.array = array
+        self.index = index
+
+
+class NextSerial(ColumnElement[int]):
+    """A number greater than every earlier one in the store."""
+
+    inherit_cache = True
+
+
+class Position(FunctionElement[int]):
+    """Where the second text begins in the first, from 1; 0 if nowhere. Byte for byte, no wildcards."""
+
+    inherit_cache = True
+    name = "position"
+
+
+@compiles(Elements, "sqlite")
+def _elements_sqlite(element: Elements, compiler: Any, **kw: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(Elements, "postgresql")
+def _elements_postgresql(element: Elements, compiler: Any, **kw: Any) -> str:
+    return f"jsonb_array_elements(CAST({compiler.process(element.clauses, **kw)} AS JSONB))"
+
+
+@compiles(Item, "sqlite")
+def _item_sqlite(element: Item, compiler: Any, **kw: Any) -> str:
+    return f"json_extract({compiler.process(element.array, **kw)}, '$[{element.index:d}]')"
+
+
+@compiles(Item, "postgresql")
+def _item_postgresql(element: Item, compiler: Any, **kw: Any) -> str:
+    return f"({compiler.process(element.array, **kw)} ->> {element.index:d})"
+
+
+@compiles(NextSerial, "sqlite")
+def _serial_sqlite(element: NextSerial, compiler: Any, **kw: Any) -> str:
+    return "(SELECT coalesce(max(serial), 0) + 1 FROM scim_identity)"
+
+
+@compiles(NextSerial, "postgresql")
+def _serial_postgresql(element: NextSerial, compiler: Any, **kw: Any) -> str:
+    return "nextval('scim_serial')"
+
+
+@compiles(Position, "sqlite")
+def _position_sqlite(element: Position, compiler: Any, **kw: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(Position, "postgresql")
+def _position_postgresql(element: Position, compiler: Any, **kw: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **kw)})"
