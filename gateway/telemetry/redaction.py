@@ -53,6 +53,10 @@ FIELDS: dict[str, Mark] = {
 _TRUSTED = ("gateway.", "backends.")
 """Where the authors of exceptions promise texts fit for strangers."""
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|=\([^)]*\)""")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_NAMED = re.compile(
+    r"(?i)\b((?:password|passwd|pwd|secret|token|key|authorization)\w*\s*[=:]\s*(?:bearer|basic)?|bearer|basic)\s*\S+"
+)
 _STATEMENT = re.compile(r"\[(SQL|parameters|generated)\b.*", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]{1,24}(?:['’-][A-Za-z]{1,12})?|[0-9]{1,5}")
 _TOKEN = re.compile(r"[^\s,;:()\[\]]+")
@@ -60,7 +64,8 @@ _TOKEN = re.compile(r"[^\s,;:()\[\]]+")
 
 def scrub(text: str) -> str:
     """Leave the words of a text: what is quoted, and whatever is no plain word or short number, becomes a ``?``."""
-    text = _QUOTED.sub('"?"', _STATEMENT.sub("", text[: _MOST * 4]))
+    text = _QUOTED.sub("?", _STATEMENT.sub("", text[: _MOST * 4]))
+    text = _NAMED.sub(r"\1 ?", _URL.sub("?", text))
     return _TOKEN.sub(_word_or_mark, text)[:_MOST]
 
 
