@@ -13,7 +13,7 @@ from backends.contract import KEY, Capabilities, Match, Op
 from backends.kit.evaluate import operators
 from backends.sql.model import ColumnField, Entity, ListField, LookupField, RowsField
 from backends.sql.natives import Native
-from backends.sql.settings import SqlSettings
+from backends.sql.settings import EntitySettings, SqlSettings
 
 Answers = Mapping[tuple[Op, bool], Match]
 LOGIC = frozenset({"and", "or", "not", "any_row"})
@@ -27,11 +27,11 @@ def abilities(name: str, settings: SqlSettings, entity: Callable[[str], Entity |
     described = settings.entities[name]
     lists = {*described.every_list(), *(field for field, item in described.fields.items() if item.inverse is not None)}
     many = {*lists, *described.rows}
-    filters = _Filters(lambda: entity(name), lists, set(described.rows), described.key)
+    filters = _Filters(lambda: entity(name), lists, set(described.rows), described)
     return Capabilities(
         filters=filters,
         logic=LOGIC,
-        sort=_Sortable(lambda: entity(name), many),
+        sort=_Sortable(lambda: entity(name), many, described),
         offset=True,
         total=True,
         deltas=frozenset(many),
@@ -44,12 +44,12 @@ class _Filters(Mapping[str, Answers]):
     """Comparisons by field. Iteration gives the fields known so far; any column may be asked for."""
 
     def __init__(
-        self, entity: Callable[[], Entity | None], lists: set[str], rows: set[str], key: tuple[str, ...]
+        self, entity: Callable[[], Entity | None], lists: set[str], rows: set[str], settings: EntitySettings
     ) -> None:
         self._entity = entity
         self._lists = lists
         self._rows = rows
-        self._key = key
+        self._settings = settings
 
     def __getitem__(self, name: str) -> Answers:
         entity = self._entity()
@@ -93,6 +93,12 @@ class _Filters(Mapping[str, Answers]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def __eq__(self, other: object) -> bool:
+        """Two are equal that come from the same settings, whether or not one has met its table."""
+        return isinstance(other, _Filters) and self._settings == other._settings
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return f"Filters({list(self)})"
 
@@ -102,10 +108,11 @@ class _Sortable(frozenset[str]):
 
     _of: Callable[[], Entity | None]
     _many: set[str]
+    _settings: EntitySettings
 
-    def __new__(cls, entity: Callable[[], Entity | None], many: set[str]) -> _Sortable:
+    def __new__(cls, entity: Callable[[], Entity | None], many: set[str], settings: EntitySettings) -> _Sortable:
         made = super().__new__(cls)
-        made._of, made._many = entity, many
+        made._of, made._many, made._settings = entity, many, settings
         return made
 
     def __contains__(self, name: object) -> bool:
@@ -117,6 +124,11 @@ class _Sortable(frozenset[str]):
     def __iter__(self) -> Iterator[str]:
         entity = self._of()
         return iter([name for name in (entity.fields if entity else ()) if name in self])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Sortable) and self._settings == other._settings
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

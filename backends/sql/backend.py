@@ -8,10 +8,8 @@ from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.contract import (
-    BackendError,
     Capabilities,
     Change,
     Context,
@@ -22,16 +20,17 @@ from backends.contract import (
     Query,
     Record,
     UnavailableError,
+    UnsupportedError,
     WritableBackend,
 )
 from backends.sql.abilities import abilities
 from backends.sql.compilation import Compilation
-from backends.sql.engines import dialect_of, engine_of, sessions_of
+from backends.sql.engines import Engines, dialect_of
 from backends.sql.model import Entity
 from backends.sql.reading import Reading
 from backends.sql.reflection import Schema
 from backends.sql.sessions import Sessions
-from backends.sql.settings import SettingsError, SqlSettings, unknown
+from backends.sql.settings import SettingsError, SqlSettings
 from backends.sql.writing import Writing
 
 
@@ -56,7 +55,7 @@ class SqlBackend(WritableBackend[SqlSettings]):
         except (ZoneInfoNotFoundError, ValueError):
             raise SettingsError("timezone", f"there is no time zone {settings.timezone!r}") from None
         self._dialect = dialect_of(settings)
-        self._engine: AsyncEngine | None = None
+        self._engines: Engines | None = None
         self._sessions: Sessions | None = None
         self._served: Mapping[str, _Served] = {}
         self._abilities = {name: abilities(name, settings, self._entity) for name in settings.entities}
@@ -64,11 +63,11 @@ class SqlBackend(WritableBackend[SqlSettings]):
     async def start(self) -> None:
         """Open the pool and compile the entities; raise `SettingsError` for a name the schema does not have."""
         await self.stop()
-        self._engine = engine_of(self.settings, self._dialect, self.context.name)
-        sessions = sessions_of(self._engine, self._dialect)
+        self._engines = Engines.of(self.settings, self._dialect, self.context.name)
+        sessions = Sessions(self._engines.whole, self._engines.single, self._dialect)
         async with sessions.reading() as session:
             entities = await session.connection.run_sync(self._compiled)
-        returning = self._engine.dialect.insert_returning
+        returning = self._engines.single.dialect.insert_returning
         served = {}
         for name, entity in entities.items():
             reading = Reading(entity, self._dialect)
@@ -77,9 +76,9 @@ class SqlBackend(WritableBackend[SqlSettings]):
 
     async def stop(self) -> None:
         """Close the pool."""
-        engine, self._engine, self._sessions = self._engine, None, None
-        if engine is not None:
-            await engine.dispose()
+        engines, self._engines, self._sessions = self._engines, None, None
+        if engines is not None:
+            await engines.dispose()
 
     async def ping(self) -> None:
         async with self._open().reading() as session:
@@ -88,7 +87,7 @@ class SqlBackend(WritableBackend[SqlSettings]):
     def capabilities(self, entity: str) -> Capabilities:
         """Tell what an entity can do. Before the first start, fields not named in the settings are taken for texts."""
         if entity not in self._abilities:
-            raise unknown("entity", "entity", entity, self._abilities)
+            raise UnsupportedError(f"there is no entity {entity}")
         return self._abilities[entity]
 
     async def describe(self, entity: str) -> Mapping[str, Field] | None:
@@ -133,7 +132,7 @@ class SqlBackend(WritableBackend[SqlSettings]):
     def _find(self, name: str) -> _Served:
         self._open()
         if name not in self._served:
-            raise BackendError(f"there is no entity {name}")
+            raise UnsupportedError(f"there is no entity {name}")
         return self._served[name]
 
     def _open(self) -> Sessions:

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from backends.sql.conditions import visible
 from backends.sql.dialects.base import Condition, Dialect
-from backends.sql.filters import visible
 from backends.sql.model import Entity, ListField, RowsField
 from backends.sql.sessions import Session
 
@@ -65,7 +65,7 @@ class Children:
         owner = found.owner
         condition: Condition
         if how == "in":
-            condition = self._dialect.within(owner[0], "keys", natives[0], owner[0].type)
+            condition = self._dialect.within(owner[0], "keys", natives[0])
         else:
             names = ["k{}"] if how == "one" else [f"k{row}_{{}}" for row in range(count)]
             condition = sa.or_(

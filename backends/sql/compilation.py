@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from backends.sql.faults import Places
 from backends.sql.keys import Key
 from backends.sql.model import AnyField, ColumnField, Default, Entity, Fixed, ListField, LookupField, RowsField
 from backends.sql.names import Folded
-from backends.sql.natives import Native, native_of
+from backends.sql.natives import Native
 from backends.sql.reflection import DECLARED, Foreign, Schema, Source, Unique
 from backends.sql.settings import (
     Constant,
@@ -288,6 +289,8 @@ class Compilation:
         return tuple(found)
 
     def _constant(self, native: Native, value: Constant, path: str) -> Any:
+        if native.text and isinstance(value, int | Decimal) and not isinstance(value, bool):
+            value = str(value)  # `level: 7` in a file is meant as it is written
         try:
             return native.dumped(value)
         except ValueError as error:
@@ -295,7 +298,7 @@ class Compilation:
 
     def _native(self, column: sa.Column[Any]) -> Native:
         declared = column.info.get(DECLARED, column.type)
-        native = native_of(declared, zone=self._zone, wide_integers=self._dialect.wide_integers)
+        native = self._dialect.native(declared, self._zone)
         return replace(native, folds=native.text and bool(column.info.get(FOLDS)))
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from backends.sql.dialects.base import Dialect
+from backends.sql.dialects.mysql import MySQL
+from backends.sql.dialects.postgres import Postgres
 from backends.sql.dialects.sqlite import READ_ONLY, SQLite
-from backends.sql.sessions import Sessions
 from backends.sql.settings import SettingsError, SqlSettings
 
-DIALECTS: dict[str, type[Dialect]] = {"sqlite": SQLite}
+DIALECTS: dict[str, type[Dialect]] = {
+    "sqlite": SQLite,
+    "postgresql": Postgres,
+    "mysql": MySQL,
+    "mariadb": MySQL,
+}
 """Kinds of database by the first part of their URL."""
 
 
@@ -26,11 +35,11 @@ def dialect_of(settings: SqlSettings) -> Dialect:
     return DIALECTS[kind]()
 
 
-def engine_of(settings: SqlSettings, dialect: Dialect, name: str) -> AsyncEngine:
+def engine_of(settings: SqlSettings, dialect: Dialect, name: str, *, autocommit: bool = False) -> AsyncEngine:
     """Make an engine; nothing is opened yet."""
     pool = settings.pool
     url = dialect.url(sa.make_url(settings.url.get_secret_value()))
-    options = {
+    options: dict[str, Any] = {
         "pool_size": pool.size,
         "max_overflow": pool.overflow,
         "pool_timeout": pool.wait_seconds,
@@ -38,15 +47,40 @@ def engine_of(settings: SqlSettings, dialect: Dialect, name: str) -> AsyncEngine
         "pool_use_lifo": True,
         "hide_parameters": True,
     }
-    engine = create_async_engine(url, **(options | dialect.options(settings, name)))
+    options |= dialect.options(settings, name)
+    if autocommit:
+        options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    elif dialect.isolation is not None:
+        options["isolation_level"] = dialect.isolation
+    engine = create_async_engine(url, **options)
     dialect.prepare(engine)
+    if (file := settings.password_file) is not None:
+
+        @sa.event.listens_for(engine.sync_engine, "do_connect")
+        def connect(dialect: object, record: object, arguments: object, parameters: dict[str, Any]) -> None:
+            parameters["password"] = file.read_text(encoding="utf-8").strip()
+
     return engine
 
 
-def sessions_of(engine: AsyncEngine, dialect: Dialect) -> Sessions:
-    """Give the sessions of an engine."""
-    if isinstance(dialect, SQLite):
-        single = engine.execution_options(**{READ_ONLY: True})
-    else:
-        single = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return Sessions(engine, single, dialect)
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines of one backend: `whole` for transactions, `single` for statements that are whole by themselves."""
+
+    whole: AsyncEngine
+    single: AsyncEngine
+
+    @classmethod
+    def of(cls, settings: SqlSettings, dialect: Dialect, name: str) -> Engines:
+        """Make the engines; they share a pool where changing between the two costs nothing."""
+        whole = engine_of(settings, dialect, name)
+        if isinstance(dialect, SQLite):
+            return cls(whole, whole.execution_options(**{READ_ONLY: True}))
+        if not dialect.two_pools:
+            return cls(whole, whole.execution_options(isolation_level="AUTOCOMMIT"))
+        return cls(whole, engine_of(settings, dialect, name, autocommit=True))
+
+    async def dispose(self) -> None:
+        """Close all connections."""
+        await self.whole.dispose()
+        await self.single.dispose()

@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from backends.contract import RejectedError
+from backends.sql.conditions import visible
 from backends.sql.dialects.base import Condition, Dialect
-from backends.sql.filters import visible
 from backends.sql.model import Entity, ListField, RowsField
 from backends.sql.reading import Remembered
 from backends.sql.sessions import Session
@@ -30,8 +30,11 @@ class Links:
 
     async def add(self, session: Session, found: ListField, owner: Member, values: Iterable[Any]) -> int:
         """Insert what is not there yet; give the number of new rows."""
+        if self.merges_at_once(found):
+            members = list(_dumped(found, values))
+            return await self._merge(session, found, owner, members) if members else 0
         changed = 0
-        merge = found.unique and self._dialect.conflict_clause
+        merge = found.unique and self._dialect.merges
         statement = self._statements.get(("insert", found.name), lambda: self._insert(found, merge=merge))
         for members in _batches(_dumped(found, values)):
             if merge:
@@ -46,12 +49,43 @@ class Links:
                 changed += len(missing)
         return changed
 
-    async def remove(self, session: Session, found: ListField, owner: Member, values: Iterable[Any]) -> int:
-        """Delete the named rows; give their number."""
+    async def remove(
+        self, session: Session, found: ListField, owner: Member, values: Iterable[Any], *, alone: bool = False
+    ) -> int:
+        """Delete the named rows; give their number. `alone`: only if the owner is visible, which nobody has looked at."""
         changed = 0
         for members in _batches(_dumped(found, values, lenient=True)):
-            changed += await self._delete(session, found, owner, members)
+            changed += await self._delete(session, found, owner, members, alone=alone)
         return changed
+
+    def merges_at_once(self, found: ListField) -> bool:
+        """Tell whether any number of values is added by one statement, which looks whether the owner is visible."""
+        return found.unique and self._dialect.merges_arrays
+
+    async def _merge(self, session: Session, found: ListField, owner: Member, members: Sequence[Member]) -> int:
+        statement = self._statements.get(("merge", found.name), lambda: self._array_insert(found))
+        bound = {f"m{index}": [member[index] for member in members] for index in range(len(found.member))}
+        return (await session.execute(statement, {**_owner(owner), **bound}, found.places)).rowcount
+
+    def _array_insert(self, found: ListField) -> sa.Insert:
+        entity = self._entity
+        values: dict[str, Any] = {
+            default.column.name: sa.literal(default.value, default.column.type) for default in found.defaults
+        }
+        values |= {fix.column.name: sa.literal(fix.values[0], fix.column.type) for fix in found.fixed}
+        values |= {column.name: part for column, part in zip(found.owner, entity.key.columns, strict=True)}
+        members = [(f"m{index}", column) for index, column in enumerate(found.member.columns)]
+        unique = [*found.owner, *found.member.columns]
+        return self._dialect.merge_array(found.table, values, members, unique, entity.table, self._holder())
+
+    def _holder(self) -> list[Condition]:
+        """Build the conditions that choose the visible owner."""
+        key = self._entity.key
+        bound = [
+            self._dialect.equal(column, sa.bindparam(f"o{index}", type_=column.type), key.natives[index])
+            for index, column in enumerate(key.columns)
+        ]
+        return [*bound, *visible(self._dialect, self._entity.fixed, self._entity.table)]
 
     async def replace(self, session: Session, found: ListField, owner: Member, values: Iterable[Any]) -> int:
         """Make the list hold exactly these values; give the number of rows that came or went."""
@@ -85,12 +119,19 @@ class Links:
         rows = (await session.execute(statement, {**_owner(owner), **bound})).all()
         return {_spelled(found, tuple(row)) for row in rows}
 
-    async def _delete(self, session: Session, found: ListField, owner: Member, members: Sequence[Member]) -> int:
+    async def _delete(
+        self, session: Session, found: ListField, owner: Member, members: Sequence[Member], *, alone: bool = False
+    ) -> int:
         shape, bound = self._among(found, members)
-        statement = self._statements.get(
-            ("delete", found.name, shape),
-            lambda: sa.delete(found.table).where(*self._owned(found), self._chosen(found, shape)),
-        )
+
+        def build() -> sa.Delete:
+            statement = sa.delete(found.table).where(*self._owned(found), self._chosen(found, shape))
+            if not alone:
+                return statement
+            holder = sa.select(sa.literal_column("1")).select_from(self._entity.table).where(*self._holder())
+            return statement.where(sa.exists(holder))
+
+        statement = self._statements.get(("delete", found.name, shape, alone), build)
         return (await session.execute(statement, {**_owner(owner), **bound}, found.places)).rowcount
 
     def _among(self, found: ListField, members: Sequence[Member]) -> tuple[int, dict[str, Any]]:
@@ -104,7 +145,7 @@ class Links:
     def _chosen(self, found: ListField, count: int) -> Condition:
         columns, natives = found.member.columns, found.member.natives
         if count == 0:
-            return self._dialect.within(columns[0], "members", natives[0], columns[0].type)
+            return self._dialect.within(columns[0], "members", natives[0])
         return sa.or_(
             *[
                 sa.and_(

@@ -61,7 +61,7 @@ def native_of(column_type: sa.types.TypeEngine[Any], *, zone: tzinfo, wide_integ
         case sa.Boolean():
             return Native(bool, _boolean, _load_boolean, parse=_parse_boolean, ordered=False)
         case sa.Enum():
-            return Native(str, _text(None), text=True)
+            return Native(str, text_of(None), ordered=False)
         case sa.Integer():
             return _integer(column_type, wide_integers)
         case sa.Float():
@@ -85,7 +85,7 @@ def native_of(column_type: sa.types.TypeEngine[Any], *, zone: tzinfo, wide_integ
         case sa.String():
             padded = isinstance(column_type, sa.CHAR)
             spell = _strip if padded else str
-            return Native(str, _text(column_type.length), _load_text, spell=spell, text=True, padded=padded)
+            return Native(str, text_of(column_type.length), _load_text, spell=spell, text=True, padded=padded)
         case _:
             # A type this backend knows nothing of can be shown, and neither searched nor written.
             return Native(str, _refuse, _load_text, ordered=False, opaque=True)
@@ -105,15 +105,13 @@ def _integer(column_type: sa.types.TypeEngine[Any], wide: bool) -> Native:
                 number = value
             case Decimal() | float() if value == int(value):
                 number = int(value)
-            case str() if value.removeprefix("-").isdecimal() and value.isascii():
-                number = int(value)
             case _:
                 raise ValueError("not a whole number")
         if not -limit <= number < limit:
             raise ValueError("the number is too large")
         return number
 
-    return Native(int, dump, parse=dump)
+    return Native(int, dump, parse=int)
 
 
 def _moment(column_type: sa.types.TypeEngine[Any], zone: tzinfo) -> Native:
@@ -136,18 +134,19 @@ def _moment(column_type: sa.types.TypeEngine[Any], zone: tzinfo) -> Native:
     return Native(datetime, dump, load, parse=datetime.fromisoformat, spell=datetime.isoformat)
 
 
-def _text(length: int | None) -> Callable[[Any], str]:
+def text_of(length: int | None) -> Callable[[Any], str]:
+    """Give what checks texts of at most `length` characters."""
+
     def dump(value: Any) -> str:
-        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        if not isinstance(value, str):
             raise ValueError("not a text")
-        text = str(value)
-        if not text.isascii():
-            text.encode()  # a lone surrogate is a ValueError here, and a driver's private error later
-        if "\x00" in text:
+        if not value.isascii():
+            value.encode()  # a lone surrogate is a ValueError here, and a driver's private error later
+        if "\x00" in value:
             raise ValueError("a text cannot hold the character NUL")
-        if length is not None and len(text) > length:
+        if length is not None and len(value) > length:
             raise ValueError(f"longer than {length} characters")
-        return text
+        return value
 
     return dump
 
@@ -173,7 +172,7 @@ def _float(value: Any) -> float:
 
 
 def _decimal(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("not a number")
     try:
         number = Decimal(str(value))

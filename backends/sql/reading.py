@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from backends.contract import KEY, BackendError, NotFoundError, Page, Query, Record, Sort, UnsupportedError
 from backends.sql import cursors
 from backends.sql.children import Children
+from backends.sql.conditions import condition, visible
 from backends.sql.dialects.base import Condition, Dialect, Expression
-from backends.sql.filters import Filters, Question, Shape, parameters, visible
 from backends.sql.model import ColumnField, Entity, ListField, LookupField, RowsField
+from backends.sql.questions import Question, Questions, Shape, parameters
 from backends.sql.sessions import Session
 
 REMEMBERED = 500
@@ -57,7 +58,7 @@ class Reading:
         self._entity = entity
         self._dialect = dialect
         self._width = len(entity.key)
-        self._filters = Filters(entity, dialect)
+        self._questions = Questions(entity, dialect)
         self._children = Children(entity, dialect)
         self._statements = Remembered()
         self._visible = visible(dialect, entity.fixed, entity.table)
@@ -82,7 +83,7 @@ class Reading:
 
     async def search(self, session: Session, query: Query) -> Page:
         """Read a page, and one record more to know whether it is the last."""
-        question = self._filters.question(query.where)
+        question = self._questions.of(query.where)
         bound = dict(parameters(question))
         bound["limit"] = query.limit + 1
         after = self._after(query, bound)
@@ -97,7 +98,7 @@ class Reading:
         total = None
         if query.total:
             total = query.offset + len(rows)
-            if more or (not rows and query.offset):
+            if more or after is not None or (not rows and query.offset):
                 total = await self._count(session, question)
         records = await self._records(session, selection, rows)
         return Page(records, total, self._cursor(query.sort, rows[-1]) if more and rows else None)
@@ -146,8 +147,8 @@ class Reading:
         return Selection(statement, single, many)
 
     def _where(self, shape: Shape) -> list[Condition]:
-        condition = self._filters.condition(shape, self._entity.table)
-        return self._visible if condition is None else [*self._visible, condition]
+        chosen = condition(self._entity, self._dialect, shape, self._entity.table)
+        return self._visible if chosen is None else [*self._visible, chosen]
 
     def _columns(
         self, fields: frozenset[str], skip: int = 0

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from backends.contract import RejectedError, Row
+from backends.sql.conditions import visible
 from backends.sql.dialects.base import Condition, Dialect
-from backends.sql.filters import visible
 from backends.sql.model import Entity, RowsField
 from backends.sql.reading import Remembered
 from backends.sql.sessions import Session

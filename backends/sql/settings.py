@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -166,12 +167,38 @@ class PoolSettings(_Settings):
     recycle_seconds: int = Field(default=1800, ge=1, description="Age at which a connection is replaced (firewalls).")
 
 
+class TlsSettings(_Settings):
+    """How the connection is encrypted."""
+
+    ca: Path | None = Field(default=None, description="Certificates of a private CA; the system's if not given.")
+    certificate: Path | None = Field(default=None, description="The client's certificate (PEM).")
+    key: Path | None = Field(default=None, description="The client's private key (PEM).")
+    check_host: bool = Field(default=True, description="Whether the server's name must be the one in the URL.")
+
+
 class SqlSettings(_Settings):
     """A database and its entities."""
 
     url: SecretStr = Field(
         description="`postgresql://user:password@host/database`, `mysql://…`, `sqlite:////path/to/file`; "
         "the driver is chosen by the kind of database."
+    )
+    password_file: Path | None = Field(
+        default=None,
+        description="A file with the password, read for every new connection: it can change while the gateway runs.",
+    )
+    tls: TlsSettings | None = Field(default=None, description="Encrypt the connection, and check who answers.")
+    application_name: str | None = Field(
+        default=None,
+        description="How the connections name themselves to the database; the backend's name if not given.",
+    )
+    statement_seconds: float = Field(
+        default=30.0, gt=0, description="How long the database works on one statement before it gives up."
+    )
+    transaction_pooler: bool = Field(
+        default=False,
+        description="Whether a pooler in transaction mode (PgBouncer) stands before PostgreSQL: then no statements are "
+        "prepared and no session settings made.",
     )
     timezone: str = Field(default="UTC", description="The zone of timestamps that are stored without one.")
     pool: PoolSettings = Field(default_factory=PoolSettings, description="The connection pool.")

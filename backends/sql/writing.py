@@ -19,7 +19,7 @@ from backends.contract import (
     Write,
 )
 from backends.sql.dialects.base import Dialect
-from backends.sql.links import Links
+from backends.sql.links import BATCH, Links
 from backends.sql.model import ColumnField, Entity, ListField, LookupField, RowsField
 from backends.sql.reading import Reading, Remembered
 from backends.sql.rows import Rows
@@ -50,7 +50,9 @@ class Writing:
 
     def updates_alone(self, change: Change) -> bool:
         """Tell whether an update is one statement."""
-        if not self._entity.certain or change.add or change.remove:
+        if change.add or change.remove:
+            return self._lone_delta(change) is not None
+        if not self._entity.certain:
             return False
         keys = {column.name for column in self._entity.key.columns}
         fields = [self._entity.fields.get(name) for name in change.set]
@@ -58,6 +60,16 @@ class Writing:
             isinstance(found, LookupField) or (isinstance(found, ColumnField) and found.column.name not in keys)
             for found in fields
         )
+
+    def _lone_delta(self, change: Change) -> ListField | None:
+        """Give the list a change adds to or removes from, if that is all it does and one statement can do it."""
+        if change.set or len(change.add) + len(change.remove) != 1:
+            return None
+        ((name, values),) = (change.add or change.remove).items()
+        found = self._entity.fields.get(name)
+        if not isinstance(found, ListField) or found.table is self._entity.table:
+            return None
+        return found if self._links.merges_at_once(found) or (change.remove and len(values) <= BATCH) else None
 
     # Create.
 
@@ -114,6 +126,8 @@ class Writing:
         values = self._entity.key.decode(key)
         if values is None:
             raise NotFoundError
+        if (lone := self._lone_delta(change)) is not None:
+            return await self._delta(session, lone, values, change)
         assigned, many = await self._assigned(session, change.set, creating=False)
         moved = tuple(assigned.get(column.name, value) for column, value in self._pairs(values))
         diffs = bool(many) or any(
@@ -142,6 +156,17 @@ class Writing:
         if text == key:
             return Outcome(changed)
         return Outcome(changed, await self._reading.get(session, text, frozenset(change.set)))
+
+    async def _delta(self, session: Session, found: ListField, values: tuple[Any, ...], change: Change) -> Outcome:
+        """Add to or remove from one list without looking at the record first."""
+        self._allow(found.write, found.name, creating=False)
+        if change.add:
+            count = await self._links.add(session, found, values, *change.add.values())
+        else:
+            count = await self._links.remove(session, found, values, *change.remove.values(), alone=True)
+        if count == 0 and not await self._reading.exists(session, values):
+            raise NotFoundError
+        return Outcome(count > 0)
 
     async def _assign(self, session: Session, values: tuple[Any, ...], assigned: Assignments) -> bool:
         def build() -> sa.Update:

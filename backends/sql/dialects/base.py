@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.types import TypeDecorator
 
 from backends.contract import Op
 from backends.sql.faults import Fault
-from backends.sql.natives import Native
+from backends.sql.natives import Native, native_of
 from backends.sql.settings import SqlSettings
 
 Expression = sa.ColumnElement[Any]
 Condition = sa.ColumnElement[bool]
 ESCAPE = "!"
+ORDER = {Op.GT: "__gt__", Op.GE: "__ge__", Op.LT: "__lt__", Op.LE: "__le__"}
+PARTS = (Op.CO, Op.SW, Op.EW)
 FOLDS = "folds"
 """Where a column's `info` says that its collation takes different texts for equal."""
 
 
+class Lowered(TypeDecorator[str]):
+    """A text that is lowered where it is bound, by the database's own idea of letters."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def bind_expression(self, bindvalue: Any) -> Any:
+        return sa.func.lower(bindvalue, type_=sa.String())
+
+
 class Dialect:
-    """One kind of database. Conditions it gives are about values that are not NULL; who negates them guards that."""
+    """One kind of database. Conditions it gives may be unknown where a value is NULL; who negates them guards that."""
 
     driver: ClassVar[str]
     nulls_high: ClassVar[bool] = False  # ORDER BY puts NULL last when ascending and first when descending
-    row_values: ClassVar[bool] = True  # (a, b) > (:a, :b) and (a, b) IN (…)
-    conflict_clause: ClassVar[bool] = False  # INSERT … ON CONFLICT DO NOTHING, with a true row count
+    row_values: ClassVar[bool] = True  # (a, b) > (:a, :b)
+    merges: ClassVar[bool] = False  # `merge` works row by row, with a true count
+    merges_arrays: ClassVar[bool] = False  # `merge_array` works on arrays, with a true count
     wide_integers: ClassVar[bool] = False  # INTEGER has 64 bits
     in_limit: ClassVar[int] = 1000  # values in one IN (…)
     row_locks: ClassVar[bool] = True  # SELECT … FOR UPDATE
+    two_pools: ClassVar[bool] = True  # going into and out of autocommit costs a round trip
+    isolation: ClassVar[str | None] = "READ COMMITTED"  # of transactions; they lock what they rely on
 
     def url(self, url: sa.URL) -> sa.URL:
         """Give the URL with this dialect's driver, unless it names one itself."""
@@ -44,29 +62,62 @@ class Dialect:
     def adapt(self, table: sa.Table, connection: sa.Connection) -> None:
         """Give reflected columns better types where the reflected ones lose something."""
 
+    def native(self, column_type: sa.types.TypeEngine[Any], zone: tzinfo) -> Native:
+        """Choose how values of a column type are read and written; `zone` is that of times stored without one."""
+        return native_of(column_type, zone=zone, wide_integers=self.wide_integers)
+
+    # Comparisons, letter for letter.
+
+    def exact(self, expression: Expression, native: Native) -> Expression:
+        """Give the form in which = and < look at every letter."""
+        return expression
+
+    def exact_value(self, value: Expression, native: Native) -> Expression:
+        """Give a bound value in the form of `exact`."""
+        return value
+
     def equal(self, expression: Expression, value: Expression, native: Native) -> Condition:
-        """Compare exactly, letter for letter."""
-        return expression == value
+        """Compare letter for letter, in a way the column's index can serve."""
+        form, exact = self.exact(expression, native), self.exact_value(value, native)
+        if form is expression:
+            return expression == exact
+        # The first half finds candidates by the index, the second makes it exact.
+        return sa.and_(expression == value, form == exact)
 
     def differs(self, expression: Expression, value: Expression, native: Native) -> Condition:
-        """Compare exactly, where NULL is a value like any other."""
-        return expression.is_distinct_from(value)
+        """Compare letter for letter, where NULL is a value like any other."""
+        return self.exact(expression, native).is_distinct_from(self.exact_value(value, native))
 
-    def within(self, expression: Expression, name: str, native: Native, column_type: Any) -> Condition:
-        """Compare exactly with a list bound as `name`."""
-        return expression.in_(sa.bindparam(name, expanding=True, type_=column_type))
+    def compare(self, op: Op, expression: Expression, value: Expression, native: Native) -> Condition:
+        """Build any comparison with one value; that of co, sw and ew is a pattern made by `pattern`."""
+        if op is Op.EQ:
+            return self.equal(expression, value, native)
+        if op is Op.NE:
+            return self.differs(expression, value, native)
+        if op in PARTS:
+            return self.like(expression, value, op)
+        form, exact = self.ordered(expression, native), self.ordered(value, native)
+        return getattr(form, ORDER[op])(exact)  # type: ignore[no-any-return]
 
-    def list_value(self, values: tuple[Any, ...], native: Native) -> list[Any]:
+    def within(self, expression: Expression, name: str, native: Native) -> Condition:
+        """Compare letter for letter with a list bound as `name` in the shape of `list_value`."""
+        values = sa.bindparam(name, expanding=True, type_=expression.type)
+        form = self.exact(expression, native)
+        if form is expression:
+            return expression.in_(values)
+        return sa.and_(expression.in_(values), form.in_(self.exact_list(name, expression, native)))
+
+    def exact_list(self, name: str, expression: Expression, native: Native) -> Any:
+        """Give a bound list in the form of `exact`."""
+        return sa.bindparam(name, expanding=True, type_=expression.type)
+
+    def list_value(self, values: Sequence[Any], native: Native) -> list[Any]:
         """Give the list as `within` wants it bound."""
         return list(values)
 
-    def merge(self, table: sa.Table, values: dict[str, Any], unique: list[sa.Column[Any]]) -> sa.Insert:
-        """Build an INSERT that passes over a row that is there by its `unique` columns (with `conflict_clause`)."""
-        raise NotImplementedError
-
-    def ordering(self, expression: Expression, native: Native) -> Expression:
+    def ordered(self, expression: Expression, native: Native) -> Expression:
         """Give what gt, ge, lt and le compare: texts by their code points."""
-        return expression
+        return self.exact(expression, native)
 
     def like(self, expression: Expression, value: Expression, op: Op) -> Condition:
         """Match a pattern made by `pattern`, letter for letter."""
@@ -78,13 +129,61 @@ class Dialect:
             text = text.replace(special, ESCAPE + special)
         return f"{'' if op is Op.SW else '%'}{text}{'' if op is Op.EW else '%'}"
 
+    # Comparisons that ignore case.
+
     def fold(self, expression: Expression) -> Expression:
         """Give a text in the form in which case makes no difference."""
-        return sa.func.lower(expression)
+        return sa.func.lower(expression, type_=sa.String())
+
+    def fold_bound(self, value: Expression) -> Expression:
+        """Give a bound value in the form of `fold`."""
+        return sa.func.lower(value, type_=sa.String())
 
     def fold_value(self, text: str) -> str:
-        """Give a value in the form of `fold`, as far as that must be done before it is bound."""
-        return text.lower()
+        """Do what must be done to a value before it is bound, for `fold_bound` to be right."""
+        return text
+
+    def compare_folded(
+        self, op: Op, expression: Expression, value: Expression, native: Native, folded: Expression | None
+    ) -> Condition:
+        """Build a comparison that ignores case; `folded` holds the text in the letters of the value, if it is there."""
+        form = self.fold(expression) if folded is None else folded
+        bound = self.fold_bound(value) if folded is None else value
+        if op is Op.EQ:
+            return form == bound
+        if op is Op.NE:
+            return form.is_distinct_from(bound)
+        if op in PARTS:
+            return self.like(form, bound, op)
+        return getattr(self.ordered(form, native), ORDER[op])(bound)  # type: ignore[no-any-return]
+
+    def within_folded(self, expression: Expression, name: str, native: Native, folded: Expression | None) -> Condition:
+        """Compare with a list, ignoring case."""
+        if folded is not None:
+            return folded.in_(sa.bindparam(name, expanding=True, type_=folded.type))
+        return self.fold(expression).in_(sa.bindparam(name, expanding=True, type_=Lowered()))
+
+    # Writing.
+
+    def merge(self, table: sa.Table, values: dict[str, Any], unique: list[sa.Column[Any]]) -> sa.Insert:
+        """Build an INSERT that passes over a row that is there by its `unique` columns."""
+        raise NotImplementedError
+
+    def merge_array(
+        self,
+        table: sa.Table,
+        values: dict[str, Any],
+        members: Sequence[tuple[str, sa.Column[Any]]],
+        unique: Sequence[sa.Column[Any]],
+        source: sa.FromClause,
+        conditions: Sequence[Condition],
+    ) -> sa.Insert:
+        """Build an INSERT of as many rows as the arrays bound by the names in `members` have elements.
+
+        `values` are the other columns; the rows are inserted if `source` has a row under `conditions`, each passed over
+        if it is there by its `unique` columns.
+        """
+        raise NotImplementedError
 
     def fault(self, error: BaseException) -> Fault:
         """Tell what a driver's error means."""

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -45,10 +45,12 @@ class SQLite(Dialect):
     """SQLite 3.31 or later."""
 
     driver = "sqlite+aiosqlite"
-    conflict_clause = True
+    merges = True
     wide_integers = True
     in_limit = 10_000
-    row_locks: ClassVar[bool] = False  # a writer has the whole file
+    row_locks = False  # a writer has the whole file
+    two_pools = False
+    isolation = None
 
     def options(self, settings: SqlSettings, name: str) -> dict[str, Any]:
         return {"connect_args": {"timeout": settings.pool.wait_seconds}}
@@ -83,28 +85,14 @@ class SQLite(Dialect):
                     column.type = _Number()
             column.info[FOLDS] = folds
 
-    def equal(self, expression: Expression, value: Expression, native: Native) -> Condition:
-        condition: Condition = expression == value
-        if native.folds:
-            # The first half uses the index of the column's own collation, the second half is exact.
-            condition = sa.and_(condition, expression.collate("BINARY") == value)
-        return condition
+    def exact(self, expression: Expression, native: Native) -> Expression:
+        return expression.collate("BINARY") if native.folds else expression
 
-    def differs(self, expression: Expression, value: Expression, native: Native) -> Condition:
-        if native.folds:
-            return expression.collate("BINARY").is_distinct_from(value)
-        return expression.is_distinct_from(value)
-
-    def within(self, expression: Expression, name: str, native: Native, column_type: Any) -> Condition:
-        if native.folds:
-            expression = expression.collate("BINARY")
-        return super().within(expression, name, native, column_type)
+    def ordered(self, expression: Expression, native: Native) -> Expression:
+        return expression.collate("BINARY") if native.folds else expression
 
     def merge(self, table: sa.Table, values: dict[str, Any], unique: list[sa.Column[Any]]) -> sa.Insert:
         return sqlite.insert(table).values(values).on_conflict_do_nothing(index_elements=unique)
-
-    def ordering(self, expression: Expression, native: Native) -> Expression:
-        return expression.collate("BINARY") if native.folds else expression
 
     def like(self, expression: Expression, value: Expression, op: Op) -> Condition:
         # LIKE ignores the case of ASCII letters here; GLOB does not, and uses an index for a beginning.
@@ -115,10 +103,17 @@ class SQLite(Dialect):
         return f"{'' if op is Op.SW else '*'}{text}{'' if op is Op.EW else '*'}"
 
     def fold(self, expression: Expression) -> Expression:
-        return sa.func.scim_fold(expression)
+        return sa.func.scim_fold(expression, type_=sa.String())
+
+    def fold_bound(self, value: Expression) -> Expression:
+        return value
 
     def fold_value(self, text: str) -> str:
         return fold(text)
+
+    def within_folded(self, expression: Expression, name: str, native: Native, folded: Expression | None) -> Condition:
+        form = self.fold(expression) if folded is None else folded
+        return form.in_(sa.bindparam(name, expanding=True, type_=sa.String()))
 
     def fault(self, error: BaseException) -> Fault:
         for cause in causes(error):
