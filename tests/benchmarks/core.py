@@ -122,8 +122,8 @@ def _stored(number: int) -> dict[str, Any]:
     location = f"https://scim.example.com/demo/scim/v2/Users/{number:036d}"
     meta = {
         "resourceType": "User",
-        "created": "2026-01-02T03:04:05.000Z",
-        "lastModified": "2026-01-02T03:04:05.000Z",
+        "created": "2026-01-02T03:04:05Z",
+        "lastModified": "2026-01-02T03:04:05Z",
         "location": location,
         "version": f'W/"{number}"',
     }
