@@ -13,7 +13,8 @@ from typing import Any
 from gateway.scim.errors import ScimError, ScimType, refuse
 from gateway.scim.names import AttributePath, find, lookup, short_names
 from gateway.scim.operations import STANDARD, Operation, PatchOptions, Verb
-from gateway.scim.patch_apply import apply, settle
+from gateway.scim.patch_apply import apply
+from gateway.scim.patch_checks import settle
 from gateway.scim.paths import TargetPath
 from gateway.scim.paths import parse as parse_path
 from gateway.scim.schema import Attribute, Mutability, ResourceType, Schema

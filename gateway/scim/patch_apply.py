@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.scim.errors import ScimError, ScimType, refuse
+from gateway.scim.errors import ScimType, refuse
 from gateway.scim.evaluate import compile_element
 from gateway.scim.filters import And, Comparison, Filter, Op
-from gateway.scim.folding import instant
 from gateway.scim.operations import STANDARD, Operation, PatchOptions
+from gateway.scim.patch_checks import agrees, check_schemas, differs
 from gateway.scim.patch_elements import (
     added,
     frozen,
@@ -27,7 +27,7 @@ from gateway.scim.patch_elements import (
     replaced,
 )
 from gateway.scim.paths import TargetPath
-from gateway.scim.schema import Attribute, Mutability, ResourceType, Type
+from gateway.scim.schema import Attribute, Mutability, ResourceType
 
 
 def apply(
@@ -49,8 +49,8 @@ def apply(
         if operation.check:
             if path.text == "schemas":
                 schemas.append(operation)
-            elif not _agrees(operation, resource):
-                raise _differs(operation)
+            elif not agrees(operation, resource):
+                raise differs(operation)
             continue
         attribute, urn = path.attribute, path.extension
         if attribute is None:
@@ -76,7 +76,7 @@ def apply(
         _check_extensions(touched, result, resource_type)
         _list_schemas(touched, result, resource_type)
     for operation in schemas:
-        _check_schemas(operation, result)
+        check_schemas(operation, result)
     return result
 
 
@@ -116,21 +116,6 @@ def _by_value(operation: Operation) -> Operation | None:
     if where.path.sub is None or where.path.sub.name != "value" or where.value is None:
         return None
     return Operation("remove", TargetPath(target.path), [{"value": where.value}])
-
-
-def settle(operations: Sequence[Operation], known: Mapping[str, Any]) -> tuple[Operation, ...]:
-    """Make the checks (D2) of the top-level attributes in `known`, and leave out those that hold.
-
-    For what is known before the resource is read, such as its ``id``: a message that only repeats it costs no more
-    than one that does not. Raises `ScimError` 400 mutability where a check fails.
-    """
-    left: list[Operation] = []
-    for operation in operations:
-        if not operation.check or operation.target.path.top.text not in known:
-            left.append(operation)
-        elif not _agrees(operation, known):
-            raise _differs(operation)
-    return tuple(left)
 
 
 def _after(operation: Operation, attribute: Attribute, before: Any, options: PatchOptions) -> Any:
@@ -208,6 +193,10 @@ def _selected(operation: Operation, attribute: Attribute, before: Any, options: 
     if sub is None and value is None:
         return before
     given = value if sub is None else {sub.name: None if op == "remove" else value}
+    if sub is None and op == "replace" and attribute.is_complex:
+        # What is put in place stays what the filter asked for, unless it says otherwise itself: a new value for the
+        # work address does not make it nobody's.
+        given = {**_seeds(target.where), **value}
     after = list(before)
     for place in hits:
         if sub is None and (op == "replace" or not attribute.is_complex):
@@ -248,8 +237,8 @@ def _seeded(operation: Operation, attribute: Attribute, before: Any) -> Any:
     """Add the element a filter describes, where none matches (D5): its eq terms become sub-attributes."""
     target = operation.target
     where = target.path.text
-    seeds: dict[str, Any] = {}
-    if target.where is None or not attribute.is_complex or not _seed(target.where, seeds):
+    seeds = _seeds(target.where) if target.where is not None and attribute.is_complex else {}
+    if not seeds:
         reason = "no value matches the filter of the path, and it does not say what a new one would be"
         raise refuse(ScimType.NO_TARGET, f"{where}: {reason}")
     given = operation.value if target.sub is None else {target.sub.name: operation.value}
@@ -258,16 +247,26 @@ def _seeded(operation: Operation, attribute: Attribute, before: Any) -> Any:
     return added(attribute, before, [part])
 
 
-def _seed(where: Filter, seeds: dict[str, Any]) -> bool:
-    """Collect the values a filter of eq terms joined by ``and`` asks for; tell whether it is one."""
+def _seeds(where: Filter) -> dict[str, Any]:
+    """Read an element from a filter of eq terms joined by ``and``; any other filter describes none: {}."""
+    seeds: dict[str, Any] = {}
+    for term in _conjuncts(where):
+        if not isinstance(term, Comparison) or term.op is not Op.EQ or term.value is None:
+            return {}
+        sub = term.path.sub
+        if sub is None or sub.multi_valued or sub.mutability is Mutability.READ_ONLY:
+            return {}
+        if seeds.setdefault(sub.name, term.value) != term.value:
+            return {}
+    return seeds
+
+
+def _conjuncts(where: Filter) -> Iterator[Filter]:
     if isinstance(where, And):
-        return all(_seed(term, seeds) for term in where.terms)
-    if not isinstance(where, Comparison) or where.op is not Op.EQ or where.value is None:
-        return False
-    sub = where.path.sub
-    if sub is None or sub.mutability is Mutability.READ_ONLY or sub.multi_valued:
-        return False
-    return bool(seeds.setdefault(sub.name, where.value) == where.value)
+        for term in where.terms:
+            yield from _conjuncts(term)
+    else:
+        yield where
 
 
 def _set(holder: dict[str, Any], name: str, value: Any) -> None:
@@ -298,56 +297,3 @@ def _list_schemas(touched: Iterable[str], result: dict[str, Any], resource_type:
     new = [urn for urn in resource_type.extensions if urn in touched and urn in result and urn not in listed]
     if new or not gone.isdisjoint(listed):
         result["schemas"] = [urn for urn in listed if urn not in gone] + new
-
-
-def _check_schemas(operation: Operation, result: Mapping[str, Any]) -> None:
-    """Compare what a message says of `schemas` with what they are in the end; an ``add`` may name some of them."""
-    value = operation.value
-    said = {urn.lower() for urn in value if isinstance(urn, str)} if isinstance(value, list) else set()
-    actual = {urn.lower() for urn in result.get("schemas", ())}
-    if said != actual and not (operation.op == "add" and isinstance(value, list) and said <= actual):
-        raise _differs(operation)
-
-
-def _differs(operation: Operation) -> ScimError:
-    return refuse(ScimType.MUTABILITY, f"{operation.target.path.text}: is read-only and has another value")
-
-
-def _agrees(operation: Operation, resource: Mapping[str, Any]) -> bool:
-    """Tell whether a readOnly attribute has the value a message says it has (D2)."""
-    path = operation.target.path
-    holder = resource if path.extension is None else resource.get(path.extension) or {}
-    if path.attribute is None:
-        return False
-    actual = holder.get(path.attribute.name)
-    if path.sub is None:
-        return _same(path.attribute, actual, operation.value)
-    return _same(path.sub, (actual or {}).get(path.sub.name), operation.value)
-
-
-def _same(attribute: Attribute, actual: Any, said: Any) -> bool:
-    if said in (None, [], {}) or actual in (None, [], {}):
-        return said in (None, [], {}) and (actual in (None, [], {}) or said == {})
-    if attribute.multi_valued:
-        if not isinstance(said, list) or len(said) != len(actual):
-            return False
-        return {frozen(_named(attribute, part)) for part in said} <= {frozen(part) for part in actual}
-    if attribute.is_complex:
-        if not isinstance(said, dict):
-            return False
-        parts = ((attribute.sub(name), part) for name, part in said.items())
-        return all(sub is not None and _same(sub, actual.get(sub.name), part) for sub, part in parts)
-    if attribute.type is Type.DATE_TIME and isinstance(said, str) and said != actual:
-        try:
-            return instant(said) == instant(actual)
-        except ValueError:
-            return False
-    return type(said) is type(actual) and bool(said == actual)
-
-
-def _named(attribute: Attribute, part: Any) -> Any:
-    """Spell the names of an element as the schema does, without what is null."""
-    if not isinstance(part, dict):
-        return part
-    subs = ((attribute.sub(name), value) for name, value in part.items() if value is not None)
-    return {(sub.name if sub is not None else "?"): value for sub, value in subs}

@@ -211,6 +211,10 @@ def test_value_path_replace_replaces_every_match(apply: Apply) -> None:
     both = apply(USER, op("replace", "emails[value pr]", {"value": "n"}))
     assert both["emails"] == [{"value": "n"}]
     assert apply(USER, op("replace", 'emails[type eq "work"]', None))["emails"] == [HOME]
+    stays = apply(USER, op("replace", 'emails[type eq "work"]', {"value": "n"}))
+    assert stays["emails"] == [{"type": "work", "value": "n"}, HOME]
+    moves = apply(USER, op("replace", 'emails[type eq "work"]', {"value": "n", "type": None}))
+    assert moves["emails"] == [{"type": "work", "value": "n"}, HOME]
 
 
 def test_value_path_remove_deletes_matches(apply: Apply) -> None:

@@ -221,6 +221,7 @@ def test_too_many_operations_are_refused(user_type: ResourceType, refused: Any) 
         {"meta": {}},
         {"schemas": [USER_URN.upper()]},
         {"groups": [{"value": "g1", "DISPLAY": "Welders", "$ref": None}]},
+        {"groups": [{"Value": "g1"}]},
     ],
 )
 @pytest.mark.parametrize("op", ["add", "replace"])
@@ -245,6 +246,10 @@ def test_read_only_members_that_are_true_are_ignored(apply: Apply, op: str, said
         {"groups": []},
         {"groups": "g1"},
         {"groups": [{"value": "g2", "display": "Welders"}]},
+        {"groups": [{"value": "g1", "display": "Fitters"}]},
+        {"groups": [{"value": ["g1"]}]},
+        {"groups": [{"display": "Welders"}]},
+        {"groups": [None]},
     ],
 )
 def test_read_only_members_that_differ_are_refused(apply: Apply, refused: Any, said: dict[str, Any]) -> None:
