@@ -57,10 +57,11 @@ class Caches:
         if self._shared is not None and len(found) < len(names):
             rest = [name for name in names if name not in found]
             if self._shared.usable:
+                began = self.clock()
                 more = await self._shared.get(rest)
                 self._tell("redis", rest, more)
                 if links:
-                    self._process.fill(more, self.clock())
+                    self._process.fill(more, began)
                 found |= more
         return found
 

@@ -160,11 +160,10 @@ class IdentityMap:
             return found
         read, vacant = await self._store.look_up(place, missing)
         self._tell(len(missing), len(read))
-        await self._caches.fill(
-            {name_of_key(place, key): read.get(key) for key in missing if key in read or not mint},
-            began,
-            links=not kept,
-        )
+        fresh: Found = {name: read.get(key) for name, key in names.items() if name not in known}
+        if mint:
+            fresh = {name: identity for name, identity in fresh.items() if identity is not None}
+        await self._caches.fill(fresh, began, links=not kept)
         if vacant and mint:
             minted = await self._settled(self._mint(place, vacant, known))
             await self._caches.fill({name_of_key(place, key): i for key, i in minted.items()}, began, links=not kept)
