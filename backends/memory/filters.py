@@ -14,7 +14,7 @@ EVERYTHING = And(())
 def loosened(where: Filter | None, loose: Set[str]) -> Filter | None:
     """Let every condition on a loose field hold: the broadest superset an answer may be."""
     match where:
-        case Compare(field=field) if field in loose or field.partition(".")[0] in loose:
+        case Compare(field=field) if field in loose:
             return EVERYTHING
         case And(terms=terms):
             return And(tuple(loosened(term, loose) or EVERYTHING for term in terms))
@@ -22,15 +22,16 @@ def loosened(where: Filter | None, loose: Set[str]) -> Filter | None:
             return Or(tuple(loosened(term, loose) or EVERYTHING for term in terms))
         case Not(term=term):
             return Not(loosened(term, loose) or EVERYTHING)
-        case AnyRow(field=field):
-            return EVERYTHING if any(name.partition(".")[0] == field for name in loose) else where
+        case AnyRow(field=field, where=condition):
+            columns = {name.partition(".")[2] for name in loose if name.partition(".")[0] == field}
+            return AnyRow(field, loosened(condition, columns) or EVERYTHING)
     return where
 
 
 def candidates(where: Filter | None, table: Table, store: Store) -> Iterable[str] | None:
     """Name the only keys that can match, where an index tells; None where every record must be looked at."""
     match where:
-        case Compare(field="@key", op=Op.EQ, value=str() as key):
+        case Compare(field="@key", op=Op.EQ, value=str() as key, ignore_case=False):
             return (key,)
         case Compare(field="@key", op=Op.IN, value=tuple() as keys, ignore_case=False):
             return dict.fromkeys(key for key in keys if isinstance(key, str))
