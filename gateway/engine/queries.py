@@ -94,9 +94,11 @@ class Queries:
         """
         tree: ScimFilter | None = None
         if text is not None:
-            options = call.tenant.dialect.filter_options
-            if lenient:
-                options = replace(options, unknown="absent")
+            options = replace(
+                call.tenant.dialect.filter_options,
+                unknown="absent" if lenient else "refuse",
+                on_rewrite=lambda quirk: self._observer.rewrite(call.tenant.name, call.tenant.dialect.name, quirk),
+            )
             tree = filters.parse(text, served.resource_type, options)
         plan = served.mapping.translate(tree)
         bound = plan.bind(await self._resolver.links(call, wanted=plan.wanted))

@@ -13,6 +13,7 @@ Life of a PATCH, down the rooms once and up once::
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from backends.contract import Change, NotFoundError
@@ -66,11 +67,17 @@ class Resources:
     async def patch(self, call: Call, served: Served, id: str, body: Any) -> Answer:
         """Patch (P1-P9)."""
         dialect = call.tenant.dialect
-        body = dialect.patch(served.resource_type, body, lambda quirk: self._count(call, quirk))
-        operations = patch.parse(body, served.resource_type, dialect.patch_options)
+
+        def count(quirk: str) -> None:
+            self._count(call, quirk)
+
+        filters = replace(dialect.filter_options, on_rewrite=count)
+        options = replace(dialect.patch_options, filters=filters)
+        operations = patch.parse(dialect.patch(served.resource_type, body, count), served.resource_type, options)
+        operations = patch.settle(operations, {"id": id})
         if served.mapping.on_deactivate is not None and any(_is_deactivation(operation) for operation in operations):
             return await self._deactivate(call, served, id)
-        return await self._changes.patch(call, served, id, operations, dialect.patch_options)
+        return await self._changes.patch(call, served, id, operations, options)
 
     async def delete(self, call: Call, served: Served, id: str) -> Answer:
         """Delete (H5): 204, and the id is nobody's from then on."""
