@@ -6,7 +6,7 @@ database does. A batch is one JSON parameter, so no statement's text depends on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from sqlalchemy.sql.expression import ClauseElement, Select
+from sqlalchemy.sql.schema import Table
 
 from gateway.identity.tables import (
     HELD,
@@ -109,6 +110,21 @@ class Statements:
         compiled: Any = statement.compile(dialect=self._dialect)
         fixed = {name: value for name, value in compiled.params.items() if value is not None}
         return Statement(str(compiled), tuple(compiled.positiontup or ()), fixed)
+
+    def insert_into(self, table: Table, columns: Sequence[str], rows: Select[Any]) -> Statement:
+        """Build an insert of rows that leaves alone what is there (of generations the higher), and tells what it
+        added."""
+        insert = self._insert(table).from_select(columns, rows)
+        if table is VACATED:
+            higher = insert.excluded.generation > VACATED.c.generation
+            insert = insert.on_conflict_do_update(
+                index_elements=list(table.primary_key),
+                set_={"generation": insert.excluded.generation},
+                where=higher,
+            )
+        else:
+            insert = insert.on_conflict_do_nothing()
+        return self.compiled(insert.returning(table.c.tenant))
 
     def _read(self) -> None:
         given = Elements(_text("given")).table_valued("value", name="given")
