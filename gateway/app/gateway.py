@@ -104,6 +104,10 @@ class Gateway:
                 self._observer.backend_fault(name, "", "stop", result)
         await self.identities.stop()
 
+    async def complete(self) -> None:
+        """Wait until every backend was met and every tenant is served."""
+        await asyncio.gather(*self._tasks)
+
     def pending(self) -> list[str]:
         """Name the tenants that are not served yet."""
         return sorted(name for name, site in self.holder.site.tenants.items() if site.tenant is None)
