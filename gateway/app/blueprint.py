@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.contract import Backend, BackendError, Context, UnavailableError
+from gateway import identity
 from gateway.app import exposure
 from gateway.app.contact import Described
 from gateway.app.types import known_schemas, resource_type
@@ -115,7 +116,7 @@ def draw(configuration: Configuration, plugins: Plugins) -> Blueprint:
     backends = _backends(configuration, plugins, problems)
     tenants = {name: _tenant(configuration, name, problems) for name in configuration.settings.tenants}
     _check_hosts(configuration, problems)
-    problems += exposure.problems(configuration)
+    problems += [*exposure.problems(configuration), *_store_problems(configuration)]
     blueprint = Blueprint(configuration, backends, tenants)
     for tenant in tenants.values():
         for plan in tenant.resources:
@@ -220,6 +221,21 @@ def _check_tokens(configuration: Configuration, name: str, problems: list[Proble
             configuration.problem((*at, "resource_types"), f"there is no {kind}{nearest(kind, section.resources)}")
             for kind in sorted(set(token.resource_types or ()) - section.resources.keys())
         ]
+
+
+def _store_problems(configuration: Configuration) -> Iterator[Problem]:
+    """Find out whether the id map understands where it is to be; nothing is opened."""
+    settings = configuration.settings
+    url, cache = settings.store.url.get_secret_value(), settings.cache.get_secret_value()
+    try:
+        identity.connect(url, id_key=settings.store.id_key.get_secret_value().encode("utf-8"))
+    except ValueError as error:
+        yield configuration.problem(("store", "url"), str(error))
+        return
+    try:
+        identity.connect(url, id_key=settings.store.id_key.get_secret_value().encode("utf-8"), cache=cache)
+    except ValueError as error:
+        yield configuration.problem(("cache",), str(error))
 
 
 def _check_hosts(configuration: Configuration, problems: list[Problem]) -> None:

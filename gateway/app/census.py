@@ -1,0 +1,44 @@
+"""Every account the backends have, one after the other: what a lost store is rebuilt from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from backends.contract import Filter, Query
+from gateway.app.blueprint import Blueprint, ResourcePlan
+from gateway.identity.upkeep import Account
+from gateway.mapping import Links
+
+BATCH = 500
+
+
+async def accounts(blueprint: Blueprint) -> AsyncIterator[Account]:
+    """Yield the visible accounts of every tenant; backends are started and stopped again.
+
+    Raises `BackendError` and `SettingsError` as they come: half a census would rebuild half a store.
+    """
+    for name, backend in blueprint.backends.items():
+        try:
+            await backend.start()
+            described = {entity: await backend.describe(entity) for entity in blueprint.entities(name)}
+            for tenant in blueprint.tenants.values():
+                for plan in tenant.resources:
+                    if plan.spec.backend == name:
+                        mapping = blueprint.compiled(plan, described)
+                        where = mapping.translate(None).bind(Links()).where
+                        async for key in _keys(blueprint, plan, where):
+                            yield Account(tenant.name, plan.name, name, plan.spec.entity, key)
+        finally:
+            await backend.stop()
+
+
+async def _keys(blueprint: Blueprint, plan: ResourcePlan, where: Filter | None) -> AsyncIterator[str]:
+    backend = blueprint.backends[plan.spec.backend]
+    cursor: str | None = None
+    while True:
+        query = Query(fields=frozenset(), where=where, limit=BATCH, cursor=cursor)
+        page = await backend.search(plan.spec.entity, query)
+        for record in page.records:
+            yield record.key
+        if (cursor := page.cursor) is None:
+            return
