@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gateway.scim import rewrites
@@ -151,6 +151,14 @@ class Dialect:
     def patch(self, resource_type: ResourceType, body: Any, count: Count) -> Any:
         """Rewrite a PATCH message; `count` is told each quirk met. Raises as `resource` does."""
         return self._rewriter(resource_type).patch(body, count)
+
+    def filters(self, count: Count) -> FilterOptions:
+        """Give `filter_options` that tell `count` each quirk met in a filter."""
+        return replace(self.filter_options, on_rewrite=count)
+
+    def patches(self, count: Count) -> PatchOptions:
+        """Give `patch_options` that tell `count` each quirk met in the filters of paths."""
+        return replace(self.patch_options, filters=self.filters(count))
 
     def patch_status(self, resource_type: ResourceType) -> int:
         """Choose the status of a successful PATCH that asked for no attributes: 200, or 204 without a body (H4)."""
