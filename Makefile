@@ -39,7 +39,7 @@ soak: $(VENV)/dev.done ## Run the long form of the random and fault tests
 	@SCIM_SOAK=1 $(RUN) -m pytest -p no:cacheprovider $(if $(TESTS),$(TESTS),tests)
 
 generate: $(VENV)/dev.done ## Write the generated tables and schemas anew
-	@for script in tests/scim/requirements_table.py $$(ls tests/*/generate_*.py 2>/dev/null); do $(RUN) $$script || exit 1; done
+	@for script in tests/scim/requirements_table.py $$(ls tests/*/generate_*.py deploy/*/generate_*.py 2>/dev/null); do $(RUN) $$script || exit 1; done
 
 clean: ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
