@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.scim import rewrites
@@ -115,7 +115,8 @@ _ALIASES: Mapping[str, str] = {"default": "compat"}
 class Dialect:
     """How one tenant's clients are spoken with; `quirks` names what is tolerated.
 
-    `filter_options`, `patch_options` and `validate_options` are for the functions that read what this one rewrote.
+    `filter_options`, `patch_options` and `validate_options` are for the functions that read what this one rewrote. The
+    engine sets `on_rewrite` of the first two, so that what is met inside filters is counted under the same names.
     """
 
     name: str
@@ -151,14 +152,6 @@ class Dialect:
     def patch(self, resource_type: ResourceType, body: Any, count: Count) -> Any:
         """Rewrite a PATCH message; `count` is told each quirk met. Raises as `resource` does."""
         return self._rewriter(resource_type).patch(body, count)
-
-    def filters(self, count: Count) -> FilterOptions:
-        """Give `filter_options` that tell `count` each quirk met in a filter."""
-        return replace(self.filter_options, on_rewrite=count)
-
-    def patches(self, count: Count) -> PatchOptions:
-        """Give `patch_options` that tell `count` each quirk met in the filters of paths."""
-        return replace(self.patch_options, filters=self.filters(count))
 
     def patch_status(self, resource_type: ResourceType) -> int:
         """Choose the status of a successful PATCH that asked for no attributes: 200, or 204 without a body (H4)."""

@@ -37,6 +37,7 @@ def check_schemas(operation: Operation, result: Mapping[str, Any]) -> None:
 
 
 def differs(operation: Operation) -> ScimError:
+    """Make the refusal of a readOnly value that is not the current one (D2)."""
     return refuse(ScimType.MUTABILITY, f"{operation.target.path.text}: is read-only and has another value")
 
 

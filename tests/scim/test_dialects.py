@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -126,7 +127,7 @@ def test_strict_refuses_what_the_rfc_does_not_know(
         raise AssertionError(f"{quirk} is off")
 
     with refused(keyword):
-        patch.parse(dialect.patch(user_type, body, never), user_type, dialect.patches(never))
+        patch.parse(dialect.patch(user_type, body, never), user_type, dialect.patch_options)
 
 
 def test_strict_replaces_complex_values_whole(user_type: ResourceType) -> None:
@@ -166,13 +167,13 @@ def _read(dialect: dialects.Dialect, step: dict[str, Any], counted: list[str]) -
     resource_type = standard.resource_type("Group" if url.path.startswith("/Groups") else "User")
     if step["method"] == "PATCH":
         rewritten = dialect.patch(resource_type, step["request"], counted.append)
-        operations = patch.parse(rewritten, resource_type, dialect.patches(counted.append))
+        operations = patch.parse(rewritten, resource_type, dialect.patch_options)
         patch.settle(operations, {"id": url.path.rpartition("/")[2]})
     elif "request" in step:
         rewritten = dialect.resource(resource_type, step["request"], counted.append)
         validate.create(resource_type, rewritten, dialect.validate_options)
     for text in parse_qs(url.query).get("filter", ()):
-        filters.parse(text, resource_type, dialect.filters(counted.append))
+        filters.parse(text, resource_type, replace(dialect.filter_options, on_rewrite=counted.append))
 
 
 @pytest.mark.parametrize("path", EXCHANGES, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -362,10 +363,13 @@ def test_quirks_met_in_filters_are_counted_too(user_type: ResourceType) -> None:
     """Under the same names as the rows (D3, D8)."""
     counted: list[str] = []
     dialect = dialects.profile("authentik")
-    filters.parse('active eq "True" and userName eq x', user_type, dialect.filters(counted.append))
+    filters.parse(
+        'active eq "True" and userName eq x', user_type, replace(dialect.filter_options, on_rewrite=counted.append)
+    )
     item = {"op": "add", "path": 'roles[primary eq "True"].value', "value": "r"}
     body = {"schemas": [REQUEST_URN], "Operations": [item]}
-    operations = patch.parse(body, user_type, dialect.patches(counted.append))
+    options = replace(dialect.patch_options, filters=replace(dialect.filter_options, on_rewrite=counted.append))
+    operations = patch.parse(body, user_type, options)
     assert sorted(counted) == ["barewords", "string_booleans", "string_booleans"]
     after = patch.apply(operations, STATE, user_type, dialect.patch_options)
     assert after["roles"] == [{"primary": True, "value": "r"}]
