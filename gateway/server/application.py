@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +22,7 @@ from aiohttp.typedefs import Handler
 from gateway.engine.calls import Answer
 from gateway.scim.errors import ScimError, ScimType, refuse
 from gateway.server import answers, bodies, gate, routes
+from gateway.server.auth import Presented, certificates
 from gateway.server.boundary import PROGRESS, Boundary
 from gateway.server.codec import Decoder, answer_type, check_content_type, encode
 from gateway.server.drain import Drain
@@ -71,6 +73,7 @@ class Service:
         self._observer = observer
         self._clock = asyncio.get_running_loop().time
         self._readiness = Readiness(holder, drain, clock=self._clock)
+        self._certificate = lru_cache(maxsize=256)(certificates.read)
         self._decoders: dict[JsonLimits, Decoder] = {}
 
     async def alive(self, _: web.Request) -> web.Response:
@@ -88,7 +91,7 @@ class Service:
         return answers.render(answer, answer_type(request.headers.get("Accept")))
 
     async def _answer(self, request: web.Request, site: Site) -> Answer:
-        presented = gate.presented(request.headers, request.remote or "")
+        presented = self._presented(request, site)
         progress = request[PROGRESS]
         progress.address = presented.address
         admission = await gate.admit(
@@ -108,6 +111,13 @@ class Service:
         if _is_broken(request.rel_url.raw_query_string):
             raise refuse(ScimType.INVALID_VALUE, "the query string is not UTF-8")
         return await handler(self._exchange(request, site, admission, found))
+
+    def _presented(self, request: web.Request, site: Site) -> Presented:
+        peer = request.remote or ""
+        tls = None if request.transport is None else request.transport.get_extra_info("ssl_object")
+        der = None if tls is None else tls.getpeercert(binary_form=True)
+        certificate = site.proxies.certificate(peer, request.headers) if der is None else self._certificate(der)
+        return gate.presented(request.headers, site.proxies.client(peer, request.headers), certificate)
 
     def _exchange(self, request: web.Request, site: Site, admission: Admission, found: routes.Match) -> Exchange:
         tenant = admission.tenant_site.tenant

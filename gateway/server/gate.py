@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from gateway.scim.errors import ScimError
-from gateway.server.auth.authenticator import Grant, Presented
+from gateway.server.auth.authenticator import Certificate, Grant, Presented
 from gateway.server.observer import Progress, ServerObserver
 from gateway.server.routes import Target, locate
 from gateway.server.site import Site, TenantSite
@@ -46,6 +46,9 @@ async def admit(
         if site.sources is not None:
             await site.sources.failed(presented.address)
         refuse(presented)
+    if not tenant_site.addresses.allows(presented.address):
+        observer.authentication(tenant_site.name, grant.method, "refused")
+        raise ScimError(403, "these credentials are not taken from this address")
     progress.tenant, progress.caller, progress.method = tenant_site.name, grant.name, grant.method
     observer.authentication(tenant_site.name, grant.method, "granted")
     return Admission(tenant_site, grant, _base_url(site, target, tenant_site, host), target)
@@ -57,10 +60,10 @@ def refuse(presented: Presented) -> NoReturn:
     raise ScimError(401, "valid credentials for this tenant are needed", headers={"WWW-Authenticate": challenge})
 
 
-def presented(headers: Mapping[str, str], address: str) -> Presented:
+def presented(headers: Mapping[str, str], address: str, certificate: Certificate | None = None) -> Presented:
     """Read what a request carries; only the Authorization header counts, never the query (X6)."""
     scheme, _, credential = headers.get("Authorization", "").strip().partition(" ")
-    return Presented(scheme.lower(), credential.strip(), address)
+    return Presented(scheme.lower(), credential.strip(), address, certificate)
 
 
 def _base_url(site: Site, target: Target, tenant_site: TenantSite, host: str) -> str:

@@ -16,6 +16,7 @@ from gateway.scim.discovery import Facts
 from gateway.scim.schema import ResourceType
 from gateway.server.auth.authenticator import Authenticator
 from gateway.server.limits import ServerLimits
+from gateway.server.proxies import Addresses, Proxies
 from gateway.server.sources import Sources
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class TenantSite:
 
     `tenant` is None while its backend was never reached: whoever authenticates is answered 503, to come back in
     `retry_after` seconds. `facts` and `resource_types` are what discovery tells; `facts.base_url` is ignored, the URL a
-    request came by counts.
+    request came by counts. `addresses` is from where callers may come.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TenantSite:
     facts: Facts
     resource_types: tuple[ResourceType, ...] = ()
     retry_after: float = 10.0
+    addresses: Addresses = field(default_factory=Addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Site:
     own) to the tenant served there at ``/scim/v2``. `public_url` has no trailing slash and decides every location
     (``https://scim.example.com``); the Host header decides nothing but the choice among `hosts`. `decoy` is asked where
     a tenant does not exist, so that this takes the time of a wrong token. `ready` are the checks of ``/readyz``.
-    `sources` remembers who fails to authenticate; None lets everybody try for ever.
+    `sources` remembers who fails to authenticate; None lets everybody try for ever. `proxies` are those in front of the
+    gateway; without any, a connection's other end is the client.
     """
 
     tenants: Mapping[str, TenantSite]
@@ -66,6 +69,7 @@ class Site:
     limits: ServerLimits = field(default_factory=ServerLimits)
     ready: Mapping[str, Check] = field(default_factory=dict)
     sources: Sources | None = None
+    proxies: Proxies = field(default_factory=Proxies)
 
 
 @dataclass(slots=True, eq=False)

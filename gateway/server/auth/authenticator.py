@@ -62,7 +62,7 @@ READING = frozenset({"read", "search"})
 class Grant:
     """Somebody who is known: `name` identifies the credential, never the secret, in cursors, logs and audit.
 
-    `method` is one of a closed set (token, basic, jwt, introspection, certificate), fit for a metric.
+    `method` is one of a closed set (token, basic, jwt, introspection, certificate, oauth), fit for a metric.
     """
 
     name: str
@@ -74,17 +74,20 @@ class Authenticator(Protocol):
     """One way, or several, to know a caller of one tenant."""
 
     async def authenticate(self, presented: Presented) -> Grant | None:
-        """Tell who calls, None for nobody known. Never raises for what a client sent."""
+        """Tell who calls, None for nobody known.
+
+        Raises nothing for what a client sent, and `ScimError` 503 where it could not be found out for now.
+        """
 
 
 class AnyOf:
     """Several methods for one tenant: the first that knows the caller decides."""
 
     def __init__(self, methods: Sequence[Authenticator]) -> None:
-        self._methods = tuple(methods)
+        self.methods = tuple(methods)
 
     async def authenticate(self, presented: Presented) -> Grant | None:
-        for method in self._methods:
+        for method in self.methods:
             if (grant := await method.authenticate(presented)) is not None:
                 return grant
         return None
