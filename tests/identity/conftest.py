@@ -111,10 +111,12 @@ async def apart(postgres_url: str, own_valkey: Redis) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-def no_cache_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let marks after a change fade at once, so that tests meet remembered entries."""
-    monkeypatch.setattr("gateway.identity.caches.SETTLE", 0.002)
-    monkeypatch.setattr("gateway.identity.shared.SETTLE", 0.002)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let caches remember again soon after a change, so that tests meet what they remember."""
+    for module in ("caches", "shared"):
+        monkeypatch.setattr(f"gateway.identity.{module}.SETTLE", 0.03)
+    for module in ("process", "shared"):
+        monkeypatch.setattr(f"gateway.identity.{module}.PATIENCE", 0.01)
 
 
 async def create(identities: IdentityMap, tenant: str, key: str, **options: Any) -> Identity:
