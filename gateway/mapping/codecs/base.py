@@ -57,6 +57,11 @@ NEVER = Answer()
 ALWAYS = Answer(negated=True)
 
 
+def identity(value: Any) -> Any:
+    """Pass a value on as it is."""
+    return value
+
+
 def unanswered(_: Ask) -> Answer | None:
     """Leave every question to the gateway, which then looks at the decoded values."""
     return None
@@ -78,12 +83,13 @@ class Codec:
     `many_to_one`: several native values mean the same, so that a change must look at the record first; `sole` tells of
     which values this is not so. `total`: every native value but None reads as some value. `ordered`: native order is
     the order of the values. `one_way`: cannot be read back (hashes). `slow`: blocks; the engine may run it elsewhere.
-    `folds`: alters nothing but the case of text. `merge` is what a codec has that writes only a part of the native
-    value: it is given the value and the native value there is. `container`: one native value holds all values of a
-    multi-valued attribute; it encodes and decodes tuples. `parts`: the value is complex; it encodes and decodes dicts
-    of these sub-attributes. `arity`: native fields it takes together; it encodes and decodes tuples of that length on
-    the native side. `listed` names the native values that are declared to mean a value, where they are declared.
-    `member`: the value or row whose presence among the native values means true, or false.
+    `folds`: alters nothing but the case of text. `respells`: alters more of it, with ``keep: spelling``. `merge` is
+    what a codec has that writes only a part of the native value: it is given the value and the native value there is.
+    `container`: one native value holds all values of a multi-valued attribute; it encodes and decodes tuples. `parts`:
+    the value is complex; it encodes and decodes dicts of these sub-attributes. `arity`: native fields it takes
+    together; it encodes and decodes tuples of that length on the native side. `listed` names the native values that
+    are declared to mean a value, where they are declared. `member`: the value or row whose presence among the native
+    values means true, or false.
     """
 
     encode: Callable[[Any], Any]
@@ -99,6 +105,7 @@ class Codec:
     one_way: bool = False
     slow: bool = False
     folds: bool = False
+    respells: bool = False
     merge: Callable[[Any, Any], Any] | None = None
     container: bool = False
     parts: tuple[str, ...] = ()

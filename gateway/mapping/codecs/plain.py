@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from backends.contract import Op
-from gateway.mapping.codecs.base import ALWAYS, Answer, Ask, Codec, Site
+from gateway.mapping.codecs.base import ALWAYS, Answer, Ask, Codec, Site, identity
 from gateway.mapping.codecs.numbers import numeric
 from gateway.mapping.codecs.times import moment
 from gateway.scim.schema import Type
@@ -72,7 +72,8 @@ def _text(*, known: bool) -> Codec:
     def ask(ask: Ask) -> Answer | None:
         return Answer((ask,), exact=known or ask.op is not Op.PR) if ask.op in _TEXT_OPS else None
 
-    return Codec(lambda text: text, decode, ask, (str,), (str,) if known else (), total=known, ordered=True)
+    read = identity if known else decode
+    return Codec(identity, read, ask, (str,), (str,) if known else (), total=known, ordered=True)
 
 
 def _boolean(*, closed: bool) -> Codec:
@@ -89,9 +90,7 @@ def _boolean(*, closed: bool) -> Codec:
             return Answer((Ask(Op.EQ, True),), negated=True)
         return Answer((ask,))
 
-    return Codec(
-        lambda value: value, decode, ask, (bool,), (bool,), handles_none=closed, total=closed, many_to_one=closed
-    )
+    return Codec(identity, decode, ask, (bool,), (bool,), handles_none=closed, total=closed, many_to_one=closed)
 
 
 def _binary() -> Codec:

@@ -16,6 +16,7 @@ from gateway.mapping.codecs.base import (
     Refused,
     Site,
     count_option,
+    identity,
     options,
     same_question,
     text_option,
@@ -23,10 +24,6 @@ from gateway.mapping.codecs.base import (
 from gateway.scim.folding import fold
 
 _EQUAL = (Op.EQ, Op.IN)
-
-
-def _identity(value: Any) -> Any:
-    return value
 
 
 def _text_only(site: Site) -> None:
@@ -67,7 +64,7 @@ def _cased(write: Callable[[str], str]) -> Codec:
                 return Answer((Ask(ask.op, write(ask.value)),), exact=ask.folded and ask.value.isascii())
         return None
 
-    return Codec(write, _identity, ask, (str,), (str,), total=True, ordered=True, folds=True)
+    return Codec(write, identity, ask, (str,), (str,), total=True, ordered=True, folds=True)
 
 
 def padded(arguments: Any, site: Site) -> Codec:
@@ -274,7 +271,7 @@ def length(arguments: Any, site: Site) -> Codec:
             raise Refused(f"is shorter than {least} {what}")
         return text
 
-    return Codec(encode, _identity, same_question, (str,), (str,), total=True, ordered=True)
+    return Codec(encode, identity, same_question, (str,), (str,), total=True, ordered=True)
 
 
 def transliterate(arguments: Any, site: Site) -> Codec:
@@ -303,7 +300,7 @@ def transliterate(arguments: Any, site: Site) -> Codec:
             return Answer(tuple(Ask(Op.EQ, form, ask.folded) for form in forms), exact=False)
         return None
 
-    return Codec(encode, _identity, ask, (str,), (str,), total=True)
+    return Codec(encode, identity, ask, (str,), (str,), total=True, respells=True)
 
 
 def empty(arguments: Any, site: Site) -> Codec:

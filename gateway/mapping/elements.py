@@ -1,0 +1,381 @@
+"""Where the elements of a multi-valued attribute live: a slot of columns, the rows of a field, a field of values.
+
+``emails[type eq "work"].value: MAIL_OFFICE`` is a slot: at most one element, with what its path says as constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends.contract import And as NativeAnd
+from backends.contract import Compare, Fields, Op, Write
+from backends.contract import Filter as NativeFilter
+from backends.contract import Or as NativeOr
+from gateway.mapping.chains import Chain
+from gateway.mapping.codecs import Ask, Refused
+from gateway.mapping.drafts import Draft, invalid
+from gateway.mapping.leaves import Leaf, constant_condition, question
+from gateway.mapping.pushdown import NEVER, UNKNOWN, Condition, Terms
+from gateway.scim.errors import ScimError
+from gateway.scim.filters import And, Comparison, Filter, Never, Not, Or, ValuePath
+from gateway.scim.filters import Op as ScimOp
+from gateway.scim.schema import Attribute
+
+VALUE = "value"
+"""The name under which the value of an element of a simple attribute is held here."""
+Element = dict[str, Any]
+Refusals = dict[int, ScimError]
+"""Why an element was not taken by a place that was meant for it, by position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the elements of one place look like.
+
+    `fixed` is what the path of the place says of them, `defaults` what they have beside, `leaves` where their other
+    sub-attributes are.
+    """
+
+    attribute: Attribute
+    leaves: Mapping[str, Leaf]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def homes(self) -> frozenset[str]:
+        """The sub-attributes that have a place."""
+        return frozenset((*self.leaves, *self.fixed, *self.defaults))
+
+    def takes(self, element: Element) -> bool:
+        """Tell whether an element is one of those meant for this place, and has something to be held in it."""
+        constants = (*self.fixed.items(), *self.defaults.items())
+        return (
+            any(name in element for name in self.leaves)
+            and all(element.get(name) == constant for name, constant in self.fixed.items())
+            and all(element.get(name, constant) == constant for name, constant in constants)
+        )
+
+    def complete(self, found: Element) -> Element:
+        """Add the constants to what was read or written."""
+        return {**self.fixed, **self.defaults, **found}
+
+    def reader(self) -> Callable[[Mapping[str, Any]], Element | None]:
+        """Compile what reads an element out of a record or a row."""
+        parts = tuple((name, leaf.reader()) for name, leaf in self.leaves.items())
+        constants = {**self.fixed, **self.defaults}
+        if len(parts) == 1:
+            ((only, part),) = parts
+
+            def read_one(fields: Mapping[str, Any]) -> Element | None:
+                value = part(fields)
+                return None if value is None else {only: value, **constants}
+
+            return read_one
+
+        def read(fields: Mapping[str, Any]) -> Element | None:
+            found = {name: value for name, part in parts if (value := part(fields)) is not None}
+            return {**found, **constants} if found else None
+
+        return read
+
+    def condition(self, terms: Terms, where: Filter) -> Condition:
+        """Ask for an element in this place; sub-attributes it has no place for count as unassigned."""
+        found = self._condition(terms, where)
+        if found.never or found.unknown or _implies_presence(found):
+            return found
+        return terms.all([self.present(terms), found])
+
+    def present(self, terms: Terms) -> Condition:
+        """Ask for there being an element at all."""
+        return terms.any([leaf.ask(terms, ScimOp.PR, None) for leaf in self.leaves.values()])
+
+    def _condition(self, terms: Terms, where: Filter) -> Condition:
+        match where:
+            case Comparison(path=path, op=op, value=value):
+                return self._compare(terms, path.sub.name if path.sub else VALUE, op, value)
+            case And(terms=inner):
+                return terms.all([self._condition(terms, term) for term in inner])
+            case Or(terms=inner):
+                return terms.any([self._condition(terms, term) for term in inner])
+            case Not(term=term):
+                return terms.negate(self._condition(terms, term))
+            case Never():
+                return NEVER
+            case ValuePath():
+                return UNKNOWN
+
+    def _compare(self, terms: Terms, name: str, op: ScimOp, value: Any) -> Condition:
+        leaf = self.leaves.get(name)
+        if leaf is not None:
+            return leaf.ask(terms, op, value)
+        sub = self.attribute.sub(name) or self.attribute
+        constants = {**self.fixed, **self.defaults}
+        return constant_condition(sub, constants.get(name), op, value)
+
+
+def _implies_presence(condition: Condition) -> bool:
+    """Tell whether a condition can only hold of fields that are not empty."""
+
+    def run(where: NativeFilter | None) -> bool:
+        match where:
+            case Compare(op=op):
+                return op is not Op.NE
+            case NativeAnd(terms=terms):
+                return any(run(term) for term in terms)
+            case NativeOr(terms=terms):
+                return all(run(term) for term in terms)
+        return False
+
+    return run(condition.where)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """At most one element, in fields of the record."""
+
+    shape: Shape
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset(name for leaf in self.shape.leaves.values() for name in leaf.names)
+
+    def reader(self) -> Callable[[Fields], Iterator[Element]]:
+        read = self.shape.reader()
+
+        def run(fields: Fields) -> Iterator[Element]:
+            found = read(fields)
+            if found is not None:
+                yield found
+
+        return run
+
+    def place(
+        self, draft: Draft, elements: Sequence[tuple[int, Element]], refusals: Refusals
+    ) -> Iterator[tuple[int, Element]]:
+        """Write the first element that fits, and empty the fields if none does; yield which it was, and as what it
+        reads."""
+        for position, element in elements:
+            if not self.shape.takes(element):
+                continue
+            try:
+                for name, leaf in self.shape.leaves.items():
+                    leaf.check(draft, element.get(name))
+            except ScimError as error:
+                refusals.setdefault(position, error)
+                continue
+            back = self._write(draft, element)
+            if back is not None:
+                yield position, back
+                return
+        self._write(draft, {})
+
+    def _write(self, draft: Draft, element: Element) -> Element | None:
+        backs = {name: leaf.put(draft, element.get(name)) for name, leaf in self.shape.leaves.items()}
+        found = {name: back for name, back in backs.items() if back is not None}
+        return self.shape.complete(found) if found else None
+
+    def ask(self, terms: Terms, where: Filter) -> Condition:
+        """Ask for this one element."""
+        return self.shape.condition(terms, where)
+
+    def present(self, terms: Terms) -> Condition:
+        """Ask for there being one."""
+        return self.shape.present(terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One element for each value of a field with several; `whole` is set where the field is one text that holds all."""
+
+    name: str
+    shape: Shape
+    whole: Chain | None = None
+    writable: bool = True
+    hidden: frozenset[Any] = frozenset()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset({self.name})
+
+    @property
+    def _leaf(self) -> Leaf:
+        return self.shape.leaves[VALUE]
+
+    def _values(self, native: Any) -> tuple[Any, ...]:
+        found = self.whole.read(native) if self.whole is not None else native
+        return tuple(value for value in found or () if value not in self.hidden)
+
+    def reader(self) -> Callable[[Fields], Iterator[Element]]:
+        name, read, complete = self.name, self._leaf.chain.read, self.shape.complete
+
+        def run(fields: Fields) -> Iterator[Element]:
+            seen = set()
+            for native in self._values(fields[name]):
+                value = read(native)
+                if value is not None and value not in seen:
+                    seen.add(value)
+                    yield complete({VALUE: value})
+
+        return run
+
+    def place(
+        self, draft: Draft, elements: Sequence[tuple[int, Element]], refusals: Refusals
+    ) -> Iterator[tuple[int, Element]]:
+        """Write all elements that fit."""
+        there = self._values(draft.current.get(self.name) if draft.current is not None else None)
+        known: dict[Any, Any] = {}
+        for native in there:
+            if (value := self._leaf.chain.read(native)) is not None:
+                known.setdefault(value, native)
+        natives: dict[Any, None] = {}
+        for position, element in elements:
+            if not self.shape.takes(element):
+                continue
+            value = element[VALUE]
+            try:
+                native, back = (known[value], value) if value in known else self._leaf.column(value)
+            except ScimError as error:
+                refusals.setdefault(position, error)
+                continue
+            if back is not None and native not in natives:
+                natives[native] = None
+                yield position, self.shape.complete({VALUE: back})
+        self._write(draft, natives, there, frozenset(known.values()))
+
+    def _write(
+        self, draft: Draft, natives: Mapping[Any, None], there: tuple[Any, ...], visible: frozenset[Any]
+    ) -> None:
+        if self.whole is not None:
+            # What is there keeps its order, and what nobody can read stays.
+            kept = [value for value in there if value in natives or value not in visible]
+            wanted = (*kept, *(value for value in natives if value not in there))
+            if draft.creating or wanted != there:
+                try:
+                    native, _ = self.whole.write(wanted or None)
+                except Refused as error:
+                    raise invalid(self._leaf.where, error.reason) from None
+                if native is not None or not draft.creating:
+                    draft.put(self.name, native, self._leaf.where)
+            return
+        for native in natives:
+            if native not in there:
+                draft.add(self.name, native)
+        for native in there:
+            if native in visible and native not in natives:
+                draft.remove(self.name, native)
+
+    def ask(self, terms: Terms, where: Filter) -> Condition:
+        if isinstance(where, Comparison):
+            name = where.path.sub.name if where.path.sub is not None else VALUE
+            if name == VALUE:
+                return self._ask_value(terms, where.op, where.value)
+            return self.shape.condition(terms, where) if where.op is not ScimOp.NE else UNKNOWN
+        if isinstance(where, And):
+            # Several terms about one of many values: each for itself is a superset.
+            return terms.all([self.ask(terms, term) for term in where.terms]).loose
+        if isinstance(where, Or):
+            return terms.any([self.ask(terms, term) for term in where.terms])
+        return UNKNOWN
+
+    def present(self, terms: Terms) -> Condition:
+        return self._ask_value(terms, ScimOp.PR, None)
+
+    def _ask_value(self, terms: Terms, op: ScimOp, value: Any) -> Condition:
+        ask = question(self._leaf.attribute, op, value) if value is not None or op is ScimOp.PR else None
+        answer = self._leaf.chain.ask(ask) if ask is not None else None
+        if answer is None or answer.negated:
+            return UNKNOWN
+        if self.whole is None:
+            found = terms.answer(self.name, answer)
+        elif any(inner.op is Op.IN for inner in answer.asks):
+            return UNKNOWN
+        else:
+            found = terms.any([terms.answer(self.name, self.whole.ask(inner)) for inner in answer.asks]).loose
+        return found.loose if self.hidden else found
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One element for each row of a field; `key` names the columns that tell rows apart."""
+
+    name: str
+    shape: Shape
+    key: tuple[str, ...]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset({self.name})
+
+    def reader(self) -> Callable[[Fields], Iterator[Element]]:
+        name, read = self.name, self.shape.reader()
+
+        def run(fields: Fields) -> Iterator[Element]:
+            rows: Any = fields[name]
+            for row in rows or ():
+                found = read(row)
+                if found is not None:
+                    yield found
+
+        return run
+
+    def place(
+        self, draft: Draft, elements: Sequence[tuple[int, Element]], refusals: Refusals
+    ) -> Iterator[tuple[int, Element]]:
+        """Write a row for each element that fits; take away those nothing is left of."""
+        rows: Any = (draft.current.get(self.name) if draft.current is not None else None) or ()
+        there = {self._key(row): row for row in rows}
+        read = self.shape.reader()
+        wanted: set[Any] = set()
+        for position, element in elements:
+            if not self.shape.takes(element):
+                continue
+            try:
+                row, back = self._row(element, {})
+                key = self._key(row)
+                old = there.get(key)
+                if old is not None:
+                    row, back = self._row(element, old)
+            except ScimError as error:
+                refusals.setdefault(position, error)
+                continue
+            if key in wanted or not back:
+                continue
+            wanted.add(key)
+            yield position, self.shape.complete(back)
+            if old is None:
+                draft.add(self.name, {name: value for name, value in row.items() if value is not None})
+            elif any(old.get(name) != value for name, value in row.items()):
+                draft.add(self.name, {**{name: old.get(name) for name in self.key}, **row})
+        for key, row in there.items():
+            if key not in wanted and read(row) is not None:
+                draft.remove(self.name, {name: row.get(name) for name in self.key})
+
+    def _row(self, element: Element, old: Mapping[str, Any]) -> tuple[dict[str, Any], Element]:
+        """Make the row of an element; give it, and as what it will read."""
+        row: dict[str, Any] = {}
+        back: Element = {}
+        for name, leaf in self.shape.leaves.items():
+            (column,) = leaf.names
+            value = element.get(name)
+            there = old.get(column)
+            known = leaf.chain.read(there)
+            if leaf.write is Write.ALWAYS or (leaf.write is Write.CREATE and not old):
+                if old and known == value:
+                    row[column] = there
+                else:
+                    row[column], known = leaf.column(value, there)
+            if known is not None:
+                back[name] = known
+        return row, back
+
+    def _key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row.get(name) for name in self.key)
+
+    def ask(self, terms: Terms, where: Filter) -> Condition:
+        inside = terms.inside(self.name)
+        return inside.row(self.shape.condition(inside, where))
+
+    def present(self, terms: Terms) -> Condition:
+        return terms.ask(self.name, Ask(Op.PR)).loose
