@@ -13,6 +13,13 @@ from gateway.identity.held import held_rows, narrowing
 from tests.identity.conftest import House, create
 
 
+@pytest.fixture(params=["sqlite+memory", "postgresql+memory"])
+def combination(request: pytest.FixtureRequest) -> str:
+    """Both stores; a search asks no cache."""
+    chosen: str = request.param
+    return chosen
+
+
 @pytest.fixture
 async def staff(identities: IdentityMap, tenant: str) -> None:
     """Three accounts with kept attributes, and one nothing is kept of."""
@@ -129,7 +136,6 @@ TEXTS = st.text(max_size=12) | st.text(st.characters(categories=["Cs", "Cc", "Lu
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=TEXTS, asked=TEXTS, op=st.sampled_from(["eq", "sw", "co", "ew"]))
-@pytest.mark.parametrize("combination", ["sqlite+memory", "postgresql+memory"])
 async def test_a_search_never_misses(identities: IdentityMap, house: House, value: str, asked: str, op: str) -> None:
     """Whatever texts are held and asked for, who matches is found: the answer is a superset."""
     tenant = f"{house.tenant}-{abs(hash((value, asked, op)))}"
