@@ -77,6 +77,7 @@ def rows(value: Value) -> tuple[Row, ...]:
 
 
 def _of_record(record: Record, name: str) -> Values:
+    """Collect what a compare looks at; a row as such has no value, but it is there."""
     if name == KEY:
         return (record.key,)
     if name not in record.fields:
@@ -85,7 +86,7 @@ def _of_record(record: Record, name: str) -> Values:
     value = record.fields[name]
     if not isinstance(value, tuple):
         return (value,)
-    return [item for item in value if not isinstance(item, Mapping)]
+    return ["" if isinstance(item, Mapping) else item for item in value]
 
 
 def _compare(compare: Compare) -> Test:

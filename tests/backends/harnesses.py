@@ -67,11 +67,12 @@ class MemoryHarness(Harness):
     )
     group = Group("teams", name="title", members="members", inverse="teams")
 
-    def __init__(self, **people: Any) -> None:
+    def __init__(self, kind: type[MemoryBackend] = MemoryBackend, **people: Any) -> None:
+        self._kind = kind
         self._settings = settings(**people)
 
     def build(self, place: Any) -> Backend[Any]:
-        return MemoryBackend(self._settings, Context("memory"), step=Failing())
+        return self._kind(self._settings, Context("memory"), step=Failing())
 
     def fail(self, backend: Backend[Any], step: int, *, lost: bool) -> None:
         assert isinstance(backend, MemoryBackend)

@@ -74,12 +74,10 @@ async def unknown_keys_are_not_found(t: Trial) -> None:
 @rule()
 async def an_unknown_entity_is_not_a_record_not_found(t: Trial) -> None:
     """An entity the backend does not have is `UnsupportedError`: "not found" would bury accounts that are there."""
-    for call in (
-        t.backend.get("no_such_entity", "1", frozenset()),
-        t.backend.search("no_such_entity", Query(frozenset())),
-    ):
-        with t.refused(UnsupportedError):
-            await call
+    with t.refused(UnsupportedError):
+        await t.backend.get("no_such_entity", "1", frozenset())
+    with t.refused(UnsupportedError):
+        await t.backend.search("no_such_entity", Query(frozenset()))
 
 
 @rule(FILLED)
@@ -97,8 +95,8 @@ async def what_was_read_is_a_copy(t: Trial) -> None:
     before = await t.backend.get(t.entity, key, t.fields)
     kept = dict(before.fields)
     await t.update(key, {t.named("text"): "other"})
-    assert alike(before.fields, kept)
     assert await t.value(key, "text") == "other"
+    assert alike(before.fields, kept), "a record that was read changes with the system"
 
 
 @rule(OUTSIDER)
