@@ -123,6 +123,7 @@ class SqlBackend(WritableBackend[SqlSettings]):
             await writing.delete(session, key)
 
     def _compiled(self, connection: sa.Connection) -> dict[str, Entity]:
+        self._dialect.discover(connection)
         return Compilation(self.settings, Schema(connection, self._dialect), self._dialect, self._zone).entities()
 
     def _entity(self, name: str) -> Entity | None:

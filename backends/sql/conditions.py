@@ -6,13 +6,12 @@ Values are bound as ``v0``, ``v1`` … in the order in which `questions` met the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from backends.contract import KEY, Op
-from backends.sql.dialects.base import PARTS, Condition, Dialect, Expression
+from backends.sql.dialects.base import PARTS, Aim, Condition, Dialect
 from backends.sql.model import ColumnField, Entity, Fixed, ListField, LookupField, RowsField
 from backends.sql.natives import Native
 from backends.sql.questions import EVERY, Shape
@@ -23,16 +22,7 @@ def condition(entity: Entity, dialect: Dialect, shape: Shape, table: sa.FromClau
     return None if shape == EVERY else _Builder(entity, dialect, table).build(shape)
 
 
-@dataclass(frozen=True, slots=True)
-class _Aim:
-    """What a compare is made on; `folded` holds the same text in the letters values are folded to, if anything does."""
-
-    expression: Expression
-    native: Native
-    folded: Expression | None = None
-
-
-Test = Callable[[_Aim], Condition]
+Test = Callable[[Aim], Condition]
 
 
 class _Builder:
@@ -82,10 +72,10 @@ class _Builder:
     def _compare(self, name: str, op: Op, ignore: bool, negated: bool) -> Condition:
         bound = self._name()
 
-        def test(aim: _Aim) -> Condition:
+        def test(aim: Aim) -> Condition:
             value = sa.bindparam(bound, type_=sa.String() if op in PARTS else aim.expression.type)
             if ignore:
-                found = self._dialect.compare_folded(op, aim.expression, value, aim.native, aim.folded)
+                found = self._dialect.compare_folded(op, aim, value)
             else:
                 found = self._dialect.compare(op, aim.expression, value, aim.native)
             # "not equal" is true of NULL; what else is unknown because of NULL must be plainly false under a NOT.
@@ -99,9 +89,9 @@ class _Builder:
             return sa.not_(self._on(name, lambda aim: sa.not_(test(aim))))
         return self._on(name, test)
 
-    def _within(self, aim: _Aim, names: list[str], ignore: bool, negated: bool) -> Condition:
+    def _within(self, aim: Aim, names: list[str], ignore: bool, negated: bool) -> Condition:
         if ignore:
-            parts = [self._dialect.within_folded(aim.expression, name, aim.native, aim.folded) for name in names]
+            parts = [self._dialect.within_folded(aim, name) for name in names]
         else:
             parts = [self._dialect.within(aim.expression, name, aim.native) for name in names]
         found: Condition = sa.or_(*parts)
@@ -155,7 +145,7 @@ class _Builder:
         """Apply a test to the values of a field, wherever they lie."""
         if name == KEY:
             (column,), (native,) = self._entity.key.columns, self._entity.key.natives
-            return test(_Aim(self._table.c[column.key], native))
+            return test(Aim(self._table.c[column.key], native))
         if self._rows is not None:
             field, alias = self._rows
             return test(self._column(field.columns[name], alias))
@@ -166,11 +156,11 @@ class _Builder:
             case LookupField():
                 alias = found.table.alias()
                 joined = alias.c[found.key.key] == self._table.c[found.code.column.key]
-                condition = test(_Aim(alias.c[found.value.key], found.native))
+                condition = test(Aim(alias.c[found.value.key], found.native))
                 return sa.exists(sa.select(sa.literal_column("1")).select_from(alias).where(joined, condition))
             case ListField():
                 member = found.member
-                return self._reach(found, lambda alias: test(_Aim(alias.c[member.columns[0].key], member.natives[0])))
+                return self._reach(found, lambda alias: test(Aim(alias.c[member.columns[0].key], member.natives[0])))
             case _:
                 field_name, _, part = name.rpartition(".")
                 rows: Any = self._entity.fields[field_name]
@@ -180,12 +170,13 @@ class _Builder:
         alias = found.table.alias()
         return exists(self._dialect, self._entity, self._table, found, alias, test(alias))
 
-    def _column(self, found: ColumnField, table: sa.FromClause) -> _Aim:
+    def _column(self, found: ColumnField, table: sa.FromClause) -> Aim:
         expression = table.c[found.column.key]
-        folded = expression if found.case is not None else None
+        insensitive = found.case == "insensitive"
+        folded = expression if found.case is not None and not insensitive else None
         if found.folded is not None:
             folded = table.c[found.folded.key]
-        return _Aim(expression, found.native, folded)
+        return Aim(expression, found.native, folded, insensitive)
 
     def _name(self) -> str:
         name = f"v{self._next}"

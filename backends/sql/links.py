@@ -52,7 +52,7 @@ class Links:
     async def remove(
         self, session: Session, found: ListField, owner: Member, values: Iterable[Any], *, alone: bool = False
     ) -> int:
-        """Delete the named rows; give their number. `alone`: only if the owner is visible, which nobody has looked at."""
+        """Delete the named rows; give their number. `alone`: only if the owner is visible, as nobody looked."""
         changed = 0
         for members in _batches(_dumped(found, values, lenient=True)):
             changed += await self._delete(session, found, owner, members, alone=alone)
@@ -128,7 +128,9 @@ class Links:
             statement = sa.delete(found.table).where(*self._owned(found), self._chosen(found, shape))
             if not alone:
                 return statement
-            holder = sa.select(sa.literal_column("1")).select_from(self._entity.table).where(*self._holder())
+            holder: sa.Select[Any] = (
+                sa.select(sa.literal_column("1")).select_from(self._entity.table).where(*self._holder())
+            )
             return statement.where(sa.exists(holder))
 
         statement = self._statements.get(("delete", found.name, shape, alone), build)

@@ -84,14 +84,15 @@ class Questions:
         op, ignore = compare.op, compare.ignore_case and native.text
         if native.opaque or (op in ORDER and not native.ordered) or (op in PARTS and not native.text):
             raise UnsupportedError(f"{name} cannot be compared so")
-        case = _case(subject) if ignore else None
+        # Letters between Z and a lie elsewhere among capitals: an order that ignores case is that of small letters.
+        case = _case(subject) if ignore and op not in ORDER else None
 
         def dumped(value: Any) -> Any:
             # A text that is too long for the column still lies before or after those in it.
             value = _any_text(value) if native.text and op in ORDER else native.dumped(value)
-            if not ignore or case == "insensitive":
+            if not ignore:
                 return value
-            return {"upper": str.upper, "lower": str.lower, None: self._dialect.fold_value}[case](value)
+            return {"upper": str.upper, "lower": str.lower}.get(case or "", self._dialect.fold_value)(value)
 
         if op is Op.IN:
             kept = list(dict.fromkeys(_fitting(dumped, compare.value)))

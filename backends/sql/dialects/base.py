@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, ClassVar
 
@@ -24,13 +25,33 @@ FOLDS = "folds"
 """Where a column's `info` says that its collation takes different texts for equal."""
 
 
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a compare is made on.
+
+    `folded` holds the same text in the letters to which values are brought, if anything does; `insensitive` where the
+    column's own collation ignores case.
+    """
+
+    expression: Expression
+    native: Native
+    folded: Expression | None = None
+    insensitive: bool = False
+
+
 class Lowered(TypeDecorator[str]):
     """A text that is lowered where it is bound, by the database's own idea of letters."""
 
     impl = sa.String
     cache_ok = True
 
+    def __init__(self, letters: str | None = None) -> None:
+        super().__init__()
+        self.letters = letters
+
     def bind_expression(self, bindvalue: Any) -> Any:
+        if self.letters is not None:
+            bindvalue = bindvalue.collate(self.letters)
         return sa.func.lower(bindvalue, type_=sa.String())
 
 
@@ -58,6 +79,9 @@ class Dialect:
 
     def prepare(self, engine: AsyncEngine) -> None:
         """Hook into a new engine what each connection needs."""
+
+    def discover(self, connection: sa.Connection) -> None:
+        """Learn at start what depends on the server."""
 
     def adapt(self, table: sa.Table, connection: sa.Connection) -> None:
         """Give reflected columns better types where the reflected ones lose something."""
@@ -143,25 +167,28 @@ class Dialect:
         """Do what must be done to a value before it is bound, for `fold_bound` to be right."""
         return text
 
-    def compare_folded(
-        self, op: Op, expression: Expression, value: Expression, native: Native, folded: Expression | None
-    ) -> Condition:
-        """Build a comparison that ignores case; `folded` holds the text in the letters of the value, if it is there."""
-        form = self.fold(expression) if folded is None else folded
-        bound = self.fold_bound(value) if folded is None else value
+    def compare_folded(self, op: Op, aim: Aim, value: Expression) -> Condition:
+        """Build a comparison that ignores case."""
+        if aim.folded is not None and op not in ORDER:
+            return self.compare(op, aim.folded, value, aim.native)
+        if aim.insensitive and op in (Op.EQ, Op.NE):
+            return aim.expression == value if op is Op.EQ else aim.expression.is_distinct_from(value)
+        form, bound = self.fold(aim.expression), self.fold_bound(value)
         if op is Op.EQ:
             return form == bound
         if op is Op.NE:
             return form.is_distinct_from(bound)
         if op in PARTS:
             return self.like(form, bound, op)
-        return getattr(self.ordered(form, native), ORDER[op])(bound)  # type: ignore[no-any-return]
+        return getattr(self.ordered(form, aim.native), ORDER[op])(self.ordered(bound, aim.native))  # type: ignore[no-any-return]
 
-    def within_folded(self, expression: Expression, name: str, native: Native, folded: Expression | None) -> Condition:
+    def within_folded(self, aim: Aim, name: str) -> Condition:
         """Compare with a list, ignoring case."""
-        if folded is not None:
-            return folded.in_(sa.bindparam(name, expanding=True, type_=folded.type))
-        return self.fold(expression).in_(sa.bindparam(name, expanding=True, type_=Lowered()))
+        if aim.folded is not None:
+            return self.within(aim.folded, name, aim.native)
+        if aim.insensitive:
+            return aim.expression.in_(sa.bindparam(name, expanding=True, type_=aim.expression.type))
+        return self.fold(aim.expression).in_(sa.bindparam(name, expanding=True, type_=Lowered()))
 
     # Writing.
 

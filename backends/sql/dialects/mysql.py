@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import tzinfo
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,7 +13,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
 
 from backends.contract import Op
-from backends.sql.dialects.base import ESCAPE, FOLDS, ORDER, PARTS, Condition, Dialect, Expression
+from backends.sql.dialects.base import ESCAPE, FOLDS, ORDER, PARTS, Aim, Condition, Dialect, Expression
 from backends.sql.faults import Fault, Kind, causes
 from backends.sql.natives import Native
 from backends.sql.settings import SqlSettings
@@ -42,7 +42,9 @@ class Utf8(sa.ColumnElement[str]):
     """A text in the connection's character set, whatever its column's is."""
 
     inherit_cache = True
-    _traverse_internals: ClassVar[Any] = [("inner", sa.sql.visitors.InternalTraversal.dp_clauseelement)]
+    _traverse_internals = [  # noqa: RUF012 - as the base class has it
+        ("inner", sa.sql.visitors.InternalTraversal.dp_clauseelement)
+    ]
     type = sa.String()
 
     def __init__(self, inner: Expression) -> None:
@@ -124,11 +126,10 @@ class MySQL(Dialect):
     def like(self, expression: Expression, value: Expression, op: Op) -> Condition:
         return Utf8(expression).collate("utf8mb4_bin").like(value, escape=ESCAPE)
 
-    def compare_folded(
-        self, op: Op, expression: Expression, value: Expression, native: Native, folded: Expression | None
-    ) -> Condition:
-        form = sa.func.lower(Utf8(expression)) if folded is None else folded
-        bound = sa.func.lower(Utf8(value)) if folded is None else value
+    def compare_folded(self, op: Op, aim: Aim, value: Expression) -> Condition:
+        if aim.folded is not None and op not in ORDER:
+            return self.compare(op, aim.folded, value, aim.native)
+        form, bound = sa.func.lower(Utf8(aim.expression)), sa.func.lower(Utf8(value))
         if op in PARTS:
             return self.like(form, bound, op)
         exact, other = sa.cast(Utf8(form), sa.LargeBinary()), sa.cast(Utf8(bound), sa.LargeBinary())
@@ -136,15 +137,15 @@ class MySQL(Dialect):
             return exact.is_distinct_from(other)
         if op is not Op.EQ:
             return getattr(exact, ORDER[op])(other)  # type: ignore[no-any-return]
-        if folded is not None or native.folds:
+        if aim.native.folds:
             # A collation that ignores case finds all of these and some more, by its index.
-            return sa.and_((expression if folded is None else folded) == value, exact == other)
+            return sa.and_(aim.expression == value, exact == other)
         return exact == other
 
-    def within_folded(self, expression: Expression, name: str, native: Native, folded: Expression | None) -> Condition:
-        if folded is not None:
-            return folded.in_(sa.bindparam(name, expanding=True, type_=sa.String()))
-        form = sa.cast(Utf8(sa.func.lower(Utf8(expression))), sa.LargeBinary())
+    def within_folded(self, aim: Aim, name: str) -> Condition:
+        if aim.folded is not None:
+            return self.within(aim.folded, name, aim.native)
+        form = sa.cast(Utf8(sa.func.lower(Utf8(aim.expression))), sa.LargeBinary())
         return form.in_(sa.bindparam(name, expanding=True, type_=LoweredLetters()))
 
     def fault(self, error: BaseException) -> Fault:

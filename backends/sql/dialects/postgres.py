@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import UserDefinedType
 
 from backends.contract import Op
-from backends.sql.dialects.base import ESCAPE, Condition, Dialect, Expression
+from backends.sql.dialects.base import ESCAPE, Aim, Condition, Dialect, Expression, Lowered
 from backends.sql.faults import Fault, Kind, causes, named
 from backends.sql.natives import Native
 from backends.sql.settings import SqlSettings
@@ -64,6 +64,9 @@ class Postgres(Dialect):
     two_pools = False
     isolation = None  # READ COMMITTED, unless the operator of the database wants more
 
+    def __init__(self) -> None:
+        self._letters: str | None = None
+
     def options(self, settings: SqlSettings, name: str) -> dict[str, Any]:
         arguments: dict[str, Any] = {"timeout": settings.pool.wait_seconds}
         if settings.tls is not None:
@@ -78,6 +81,29 @@ class Postgres(Dialect):
             "statement_timeout": milliseconds,
         }
         return {"connect_args": arguments}
+
+    def discover(self, connection: sa.Connection) -> None:
+        """Find a collation that knows capitals beyond ASCII, where the database's own does not."""
+        letters = connection.exec_driver_sql("SELECT lower('Ä') = 'ä'").scalar()
+        known = connection.exec_driver_sql(
+            "SELECT collname FROM pg_collation WHERE collname IN ('und-x-icu', 'pg_c_utf8', 'C.UTF-8', 'C.utf8') "
+            "AND collnamespace = 'pg_catalog'::regnamespace AND collencoding IN (-1, pg_char_to_encoding("
+            "getdatabaseencoding())) ORDER BY collname DESC LIMIT 1"
+        ).scalar()
+        self._letters = None if letters else known
+
+    def fold(self, expression: Expression) -> Expression:
+        if self._letters is not None:
+            expression = expression.collate(self._letters)
+        return sa.func.lower(expression, type_=sa.String())
+
+    def fold_bound(self, value: Expression) -> Expression:
+        return self.fold(value)
+
+    def within_folded(self, aim: Aim, name: str) -> Condition:
+        if aim.folded is None and not aim.insensitive:
+            return self.fold(aim.expression).in_(sa.bindparam(name, expanding=True, type_=Lowered(self._letters)))
+        return super().within_folded(aim, name)
 
     def exact_value(self, value: Expression, native: Native) -> Expression:
         if native.padded:

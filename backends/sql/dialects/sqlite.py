@@ -15,7 +15,7 @@ from sqlalchemy.types import UserDefinedType
 
 from backends.contract import Op
 from backends.kit.scalars import fold
-from backends.sql.dialects.base import FOLDS, Condition, Dialect, Expression
+from backends.sql.dialects.base import FOLDS, Aim, Condition, Dialect, Expression
 from backends.sql.faults import Fault, causes
 from backends.sql.natives import Native
 from backends.sql.settings import SqlSettings
@@ -111,9 +111,10 @@ class SQLite(Dialect):
     def fold_value(self, text: str) -> str:
         return fold(text)
 
-    def within_folded(self, expression: Expression, name: str, native: Native, folded: Expression | None) -> Condition:
-        form = self.fold(expression) if folded is None else folded
-        return form.in_(sa.bindparam(name, expanding=True, type_=sa.String()))
+    def within_folded(self, aim: Aim, name: str) -> Condition:
+        if aim.folded is not None:
+            return self.within(aim.folded, name, aim.native)
+        return self.fold(aim.expression).in_(sa.bindparam(name, expanding=True, type_=sa.String()))
 
     def fault(self, error: BaseException) -> Fault:
         for cause in causes(error):
