@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-import zlib
 from datetime import date
 from typing import Annotated
 
 import typer
 
-PREFIX = "scimgw_"
-"""What tokens begin with, so that scanners of leaked secrets can find them."""
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_LENGTH = 43  # of 62 signs each: just over 256 bits
+from gateway.server.auth.tokens import new_token
 
 app = typer.Typer(help="Make bearer tokens.", no_args_is_help=True)
 
@@ -33,8 +27,8 @@ def new(
     The token goes to the identity provider, the SHA-256 into the configuration: the gateway never holds the token
     itself. To rotate, add the new one beside the old, change it at the provider, then remove the old.
     """
-    token = make()
-    lines = [f"      - sha256: {hashlib.sha256(token.encode('ascii')).hexdigest()}"]
+    token, digest = new_token()
+    lines = [f"      - sha256: {digest}"]
     if name:
         lines.append(f"        name: {_quoted(name)}")
     if expires:
@@ -43,22 +37,6 @@ def new(
     typer.echo(f"  {token}\n")
     typer.echo("The lines for the tenant's configuration:\n")
     typer.echo("\n".join(["    tokens:", *lines]))
-
-
-def make() -> str:
-    """Make a token: a prefix, 256 random bits, and six signs of a checksum that tells a mistyped one."""
-    body = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    return f"{PREFIX}{body}{checksum(body)}"
-
-
-def checksum(body: str) -> str:
-    """Compute the checksum of the random part: its CRC-32, six signs of 62."""
-    number = zlib.crc32(body.encode("ascii"))
-    signs = ""
-    for _ in range(6):
-        number, sign = divmod(number, len(_ALPHABET))
-        signs = _ALPHABET[sign] + signs
-    return signs
 
 
 def _day(text: str) -> date:
