@@ -6,6 +6,7 @@ transaction under a lock, a step only adds, and a schema newer than the program 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.identity.failures import SchemaError, StoreUnavailableError
 from gateway.identity.postgres import dsn
-from gateway.identity.sqlite import file_of
+from gateway.identity.sqlite import file_of, make_file
 from gateway.identity.tables import META
 
 SCHEMA = 1
@@ -47,7 +48,9 @@ class Schema:
 
 
 async def inspect_schema(url: str) -> Schema:
-    """Look at a store's schema; changes nothing but that a missing SQLite file is made."""
+    """Look at a store's schema and change nothing; a SQLite file that is not there has none."""
+    if url.startswith("sqlite") and not await asyncio.to_thread(file_of(url).exists):
+        return Schema(0, 0)
     return await _with_engine(url, _state)
 
 
@@ -64,6 +67,11 @@ async def upgrade(url: str) -> Schema:
     found = await inspect_schema(url)
     if not found.behind:
         return _usable(found)
+    if url.startswith("sqlite"):
+        try:
+            await asyncio.to_thread(make_file, file_of(url))
+        except OSError as error:
+            raise StoreUnavailableError("the store's file cannot be made") from error
     return _usable(await _with_engine(url, _migrate))
 
 
@@ -93,9 +101,7 @@ async def _with_engine(url: str, work: Any) -> Schema:
 
 def _engine(url: str) -> AsyncEngine:
     if url.startswith("sqlite"):
-        path = file_of(url)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=NullPool)
+        engine = create_async_engine(f"sqlite+aiosqlite:///{file_of(url)}", poolclass=NullPool)
         # The driver's own idea of transactions leaves DDL outside of them.
         event.listen(engine.sync_engine, "connect", _leave_transactions_alone)
         event.listen(engine.sync_engine, "begin", _begin_as_writer)

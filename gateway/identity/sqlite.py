@@ -39,14 +39,10 @@ class SqliteDatabase:
     async def start(self) -> None:
         """Open the file."""
         with _translated():
-            await asyncio.to_thread(self._prepare)
+            await asyncio.to_thread(make_file, self._path)
             self._writer = await self._open()
             for _ in range(READERS):
                 self._readers.append(await self._open())
-
-    def _prepare(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
 
     async def _open(self) -> aiosqlite.Connection:
         connection = await aiosqlite.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -95,6 +91,12 @@ class SqliteDatabase:
         if self._writer is None:
             raise StoreUnavailableError("the store is not open")
         return self._writer
+
+
+def make_file(path: Path) -> None:
+    """Make a store's file, and its folder, if they are not there; only the owner can read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def file_of(url: str) -> Path:
