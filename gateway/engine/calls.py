@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.engine.audit import Notes
 from gateway.engine.tenants import Tenant
 
 
@@ -23,7 +24,8 @@ class Call:
 
     `base_url` is the tenant's SCIM root without a trailing slash (``https://scim.example.com/acme/scim/v2``).
     `deadline` is in seconds of the event loop's clock. `attributes` and `excluded` are the projection parameters as
-    sent (text from a query, a list from a body).
+    sent (text from a query, a list from a body). `address` is where the request came from; `notes` gathers what the
+    audit trail tells of it.
     """
 
     tenant: Tenant
@@ -35,6 +37,8 @@ class Call:
     if_none_match: str | None = None
     attributes: str | list[str] | None = None
     excluded: str | list[str] | None = None
+    address: str = ""
+    notes: Notes = field(default_factory=Notes, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

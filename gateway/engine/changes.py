@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from gateway.engine import audit
 from gateway.engine.accounts import Accounts, check_match, projection_of
 from gateway.engine.calls import Answer, Call
 from gateway.engine.render import Rendered
@@ -38,7 +39,7 @@ class Changes:
         def work(rendered: Rendered) -> dict[str, Any]:
             return validate.replace(served.resource_type, body, rendered.resource, options)
 
-        identity, after = await self._slow(call, served, identity, writable, work)
+        identity, after = await self._slow(call, served, identity, writable, work, replacing=True)
         return await self._changed(call, served, identity, after)
 
     async def patch(
@@ -78,7 +79,7 @@ class Changes:
         async with contextlib.AsyncExitStack() as stack:
             if served.capabilities.serialize:
                 await stack.enter_async_context(self._accounts.alone(served, identity))
-            identity, _ = await self._accounts.apply(call, served, identity, delta)
+            identity, call.notes.changed = await self._accounts.apply(call, served, identity, delta)
         active = [operation.value for operation in operations if operation.target.path.text == "active"]
         return identity, {"active": active[-1]} if active else {}
 
@@ -89,6 +90,8 @@ class Changes:
         identity: Identity,
         heavy: Iterable[str],
         work: Callable[[Rendered], dict[str, Any]],
+        *,
+        replacing: bool = False,
     ) -> tuple[Identity, dict[str, Any]]:
         """Read, work out the new state, write the difference; again if somebody else was faster."""
         locked = served.capabilities.serialize or not served.capabilities.versions
@@ -101,11 +104,14 @@ class Changes:
                 record, rendered = await self._accounts.current(call, served, identity, heavy)
                 check_match(call, rendered)
                 after = work(rendered)
+                if replacing:
+                    call.notes.alterations = audit.of_difference(served.resource_type, rendered.resource, after)
                 links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(after))
                 delta = served.mapping.diff(rendered.resource, after, record, links)
                 expect = record.version if served.capabilities.versions else None
                 try:
-                    identity, _ = await self._accounts.apply(call, served, identity, delta, expect=expect)
+                    applied = await self._accounts.apply(call, served, identity, delta, expect=expect)
+                    identity, call.notes.changed = applied
                 except ScimError as error:
                     if error.status != 412 or call.if_match is not None or attempt == ATTEMPTS - 1:
                         raise

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backends.contract import BackendError, ConflictError, Record, UnavailableError, UnfinishedError
+from gateway.engine import audit
 from gateway.engine.accounts import Accounts, answer, projection_of
 from gateway.engine.calls import Answer, Call
 from gateway.engine.failures import scim_error
@@ -37,6 +38,7 @@ class Creation:
         """Create a resource from a rewritten body; answer 201 with what is stored."""
         projection = projection_of(call, served)
         resource = validate.create(served.resource_type, body, options)
+        call.notes.alterations = audit.of_resource(served.resource_type, resource)
         if resource.get("active") is False and served.mapping.on_deactivate is not None:
             raise refuse(ScimType.INVALID_VALUE, "active: the system behind the gateway cannot hold inactive accounts")
         links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(resource))
@@ -44,6 +46,7 @@ class Creation:
         # One attempt at a time for one name: a repeated request finds the first one done, never half done (R-L22).
         async with self._accounts.identities.exclusive(*_locks(served, resource)):
             identity, record = await self._perform(call, served, resource, encoding)
+        call.notes.id = identity.id
         return await self._created(call, served, identity, record, resource, projection)
 
     async def _perform(

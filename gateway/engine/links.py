@@ -74,12 +74,12 @@ class Resolver:
         found = {}
         for reference in references:
             value = str(reference.value) if by is None else reference.value
-            record = records.get(value)
-            key = value if by is None else record.key if record else None
+            held = records.get(value)
+            key = value if by is None else None if held is None else held.key
             identity = identities.get(key) if isinstance(key, str) else None
-            if identity is None or (show and record is None):
+            if identity is None or (show and held is None):
                 continue
-            shown = record.fields[show] if show and record else None
+            shown = held.fields[show] if show and held is not None else None
             found[reference] = Link(
                 id=identity.id,
                 resource_type=served.name,

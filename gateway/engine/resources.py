@@ -13,11 +13,14 @@ Life of a PATCH, down the rooms once and up once::
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from backends.contract import Change, NotFoundError
+from gateway.engine import audit
 from gateway.engine.accounts import Accounts, answer, check_match, missing, projection_of
+from gateway.engine.audit import Attempt, Notes, NoTrail, Outcome, Trail, Verb
 from gateway.engine.calls import Answer, Call
 from gateway.engine.changes import Changes
 from gateway.engine.creation import Creation
@@ -28,23 +31,21 @@ from gateway.identity import Identity
 from gateway.scim import etags, patch, paths
 from gateway.scim.errors import ScimError
 from gateway.scim.patch import Operation
-from gateway.scim.validate import ValidateOptions
 
 
 class Resources:
     """The five operations on one resource. Every method raises `ScimError` for what it refuses."""
 
-    def __init__(self, accounts: Accounts, observer: Observer) -> None:
+    def __init__(self, accounts: Accounts, observer: Observer, trail: Trail | None = None) -> None:
         self._accounts = accounts
         self._observer = observer
+        self._trail = trail or NoTrail()
         self._creation = Creation(accounts)
         self._changes = Changes(accounts)
 
     async def create(self, call: Call, served: Served, body: Any) -> Answer:
         """Create (H1): 201, `Location`, the full stored representation."""
-        return await self._creation.create(
-            call, served, self._rewritten(call, served, body), self._options(call, served)
-        )
+        return await self._audited(call, served, "create", None, lambda noted: self._create(noted, served, body))
 
     async def read(self, call: Call, served: Served, id: str) -> Answer:
         """Read (RFC 7644 §3.4.1): 200, or 304 when the client's version still holds (V1)."""
@@ -58,14 +59,66 @@ class Resources:
 
     async def replace(self, call: Call, served: Served, id: str, body: Any) -> Answer:
         """Replace (H3, D6): never creates."""
-        body = self._rewritten(call, served, body)
-        options = self._options(call, served)
-        if _deactivates(served, body):
-            return await self._deactivate(call, served, id)
-        return await self._changes.replace(call, served, id, body, options)
+        return await self._audited(call, served, "replace", id, lambda noted: self._replace(noted, served, id, body))
 
     async def patch(self, call: Call, served: Served, id: str, body: Any) -> Answer:
         """Patch (P1-P9)."""
+        return await self._audited(call, served, "patch", id, lambda noted: self._patch(noted, served, id, body))
+
+    async def delete(self, call: Call, served: Served, id: str) -> Answer:
+        """Delete (H5): 204, and the id is nobody's from then on."""
+        return await self._audited(call, served, "delete", id, lambda noted: self._delete(noted, served, id))
+
+    async def _audited(
+        self,
+        call: Call,
+        served: Served,
+        operation: Verb,
+        id: str | None,
+        work: Callable[[Call], Awaitable[Answer]],
+    ) -> Answer:
+        """Carry out one attempt to change something, and write down what became of it, whatever that is."""
+        noted = replace(call, notes=Notes(id))
+        outcome: Outcome = "failed"
+        status, reason = 500, None
+        try:
+            reply = await work(noted)
+            status = reply.status
+            outcome = "done" if noted.notes.changed else "unchanged"
+        except ScimError as error:
+            status, reason = error.status, error.scim_type
+            outcome = "refused" if error.status < 500 else "failed"
+            raise
+        finally:
+            notes = noted.notes
+            self._trail.record(
+                Attempt(
+                    tenant=call.tenant.name,
+                    caller=call.caller.name,
+                    address=call.address,
+                    request_id=call.request_id,
+                    operation=operation,
+                    resource_type=served.name,
+                    id=notes.id,
+                    outcome=outcome,
+                    status=status,
+                    reason=reason,
+                    alterations=notes.alterations,
+                )
+            )
+        return reply
+
+    async def _create(self, call: Call, served: Served, body: Any) -> Answer:
+        body = self._rewritten(call, served, body)
+        return await self._creation.create(call, served, body, call.tenant.dialect.validate_options)
+
+    async def _replace(self, call: Call, served: Served, id: str, body: Any) -> Answer:
+        body = self._rewritten(call, served, body)
+        if _deactivates(served, body):
+            return await self._deactivate(call, served, id)
+        return await self._changes.replace(call, served, id, body, call.tenant.dialect.validate_options)
+
+    async def _patch(self, call: Call, served: Served, id: str, body: Any) -> Answer:
         dialect = call.tenant.dialect
 
         def count(quirk: str) -> None:
@@ -74,13 +127,13 @@ class Resources:
         filters = replace(dialect.filter_options, on_rewrite=count)
         options = replace(dialect.patch_options, filters=filters)
         operations = patch.parse(dialect.patch(served.resource_type, body, count), served.resource_type, options)
+        call.notes.alterations = audit.of_operations(operations)
         operations = patch.settle(operations, {"id": id})
         if served.mapping.on_deactivate is not None and any(_is_deactivation(operation) for operation in operations):
             return await self._deactivate(call, served, id)
         return await self._changes.patch(call, served, id, operations, options)
 
-    async def delete(self, call: Call, served: Served, id: str) -> Answer:
-        """Delete (H5): 204, and the id is nobody's from then on."""
+    async def _delete(self, call: Call, served: Served, id: str) -> Answer:
         identity = await self._accounts.identity(call, served, id)
         policy = served.mapping.on_delete
         if policy == "refuse":
@@ -129,9 +182,6 @@ class Resources:
 
     def _rewritten(self, call: Call, served: Served, body: Any) -> Any:
         return call.tenant.dialect.resource(served.resource_type, body, lambda quirk: self._count(call, quirk))
-
-    def _options(self, call: Call, served: Served) -> ValidateOptions:
-        return call.tenant.dialect.validate_options
 
     def _count(self, call: Call, quirk: str) -> None:
         self._observer.rewrite(call.tenant.name, call.tenant.dialect.name, quirk)
