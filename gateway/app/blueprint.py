@@ -13,7 +13,7 @@ from typing import Any
 
 from backends.contract import Backend, BackendError, Context, UnavailableError
 from gateway import identity
-from gateway.app import exposure
+from gateway.app import callers, exposure
 from gateway.app.contact import Described
 from gateway.app.types import known_schemas, resource_type
 from gateway.mapping import MappingError, ResourceMapping, compile_mapping
@@ -116,7 +116,11 @@ def draw(configuration: Configuration, plugins: Plugins) -> Blueprint:
     backends = _backends(configuration, plugins, problems)
     tenants = {name: _tenant(configuration, name, problems) for name in configuration.settings.tenants}
     _check_hosts(configuration, problems)
-    problems += [*exposure.problems(configuration), *_store_problems(configuration)]
+    problems += [
+        *exposure.problems(configuration),
+        *callers.problems(configuration),
+        *_store_problems(configuration),
+    ]
     blueprint = Blueprint(configuration, backends, tenants)
     for tenant in tenants.values():
         for plan in tenant.resources:
@@ -183,7 +187,7 @@ def _tenant(configuration: Configuration, name: str, problems: list[Problem]) ->
         if (other := endpoints.setdefault(built.endpoint.lower(), kind)) != kind:
             problems.append(configuration.problem(at, f"has the endpoint {built.endpoint}, as {other} has"))
         resources.append(ResourcePlan(kind, at, spec, built))
-    _check_tokens(configuration, name, problems)
+    _check_types(configuration, name, problems)
     return TenantPlan(name, _dialect(configuration, name, problems), tuple(resources))
 
 
@@ -207,20 +211,19 @@ def _dialect(configuration: Configuration, name: str, problems: list[Problem]) -
     return dialects.profile(client, quirks, strict=strict)
 
 
-def _check_tokens(configuration: Configuration, name: str, problems: list[Problem]) -> None:
-    """Two tokens of a tenant must not share a name: logs and cursors could not tell them apart."""
+def _check_types(configuration: Configuration, name: str, problems: list[Problem]) -> None:
+    """What a caller may use must be there."""
     section = configuration.settings.tenants[name]
-    seen: set[str] = set()
-    for position, token in enumerate(section.tokens):
-        at: Trail = ("tenants", name, "tokens", position)
-        label = token.name or f"token-{position + 1}"
-        if label in seen:
-            problems.append(configuration.problem(at, f"another token of the tenant has the name {label}"))
-        seen.add(label)
-        problems += [
-            configuration.problem((*at, "resource_types"), f"there is no {kind}{nearest(kind, section.resources)}")
-            for kind in sorted(set(token.resource_types or ()) - section.resources.keys())
-        ]
+    for at, known in (
+        ("tokens", section.tokens), ("basic", section.basic), ("certificates", section.certificates),
+        ("issuers", section.issuers),
+    ):  # fmt: skip
+        for position, caller in enumerate(known):
+            trail: Trail = ("tenants", name, at, position, "resource_types")
+            problems += [
+                configuration.problem(trail, f"there is no {kind}{nearest(kind, section.resources)}")
+                for kind in sorted(set(caller.resource_types or ()) - section.resources.keys())
+            ]
 
 
 def _store_problems(configuration: Configuration) -> Iterator[Problem]:

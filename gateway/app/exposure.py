@@ -26,8 +26,6 @@ def problems(configuration: Configuration) -> Iterator[Problem]:
                 trail = ("tenants", name, "tokens", position, "sha256")
                 reason = "is the demo's token, which everybody knows: it is taken on loopback addresses only"
                 yield configuration.problem(trail, reason)
-        if not tenant.tokens:
-            yield configuration.problem(("tenants", name), "has no tokens: nobody could use it")
     if server.public_url is None and server.listen.host in _ANY:
         reason = f"is missing: {server.listen.host} is no address clients could use"
         yield configuration.problem(("server", "public_url"), reason)

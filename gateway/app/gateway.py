@@ -11,6 +11,7 @@ from typing import Protocol
 from gateway import identity
 from gateway.app import sites
 from gateway.app.blueprint import Blueprint, TenantPlan
+from gateway.app.callers import Callers, addresses, proxies
 from gateway.app.contact import Contact, ContactObserver, Described
 from gateway.engine.accounts import Accounts
 from gateway.engine.bulk import Bulk
@@ -48,6 +49,7 @@ class Gateway:
         self.contacts: dict[str, Contact] = {}
         self.guards: dict[str, Guard] = {}
         self.identities = _identities(blueprint, observer)
+        self.callers: Callers | None = None
         self._holder: SiteHolder | None = None
 
     @property
@@ -72,12 +74,13 @@ class Gateway:
 
     async def _start(self) -> None:
         clock = asyncio.get_running_loop().time
+        self.callers = Callers(now=_now, clock=clock)
         sections = self.blueprint.configuration.settings.backends
         self.guards = {
             name: Guard(name, backend, self._observer, bounds(sections[name].limits), clock=clock)
             for name, backend in self.blueprint.backends.items()
         }
-        self._holder = SiteHolder(self._site(clock))
+        self._holder = SiteHolder(self._site(clock, self.callers))
         self.contacts = {
             name: Contact(guard, self.blueprint.entities(name), self._met, self.blueprint.misfit, self._observer)
             for name, guard in self.guards.items()
@@ -102,6 +105,8 @@ class Gateway:
         for name, result in zip(self.guards, await asyncio.gather(*stops, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):
                 self._observer.backend_fault(name, "", "stop", result)
+        if self.callers is not None:
+            await self.callers.stop()
         await self.identities.stop()
 
     async def complete(self) -> None:
@@ -115,16 +120,16 @@ class Gateway:
     async def _met(self, backend: str, described: Described) -> None:
         """Hold the mappings against what a backend said of itself, and serve the tenants that lack nothing more."""
         known = {**self._described, backend: described}
-        sites_ready = {
-            plan.name: self._tenant_site(plan, known)
+        site = self.holder.site
+        ready = {
+            plan.name: self._reached(site.tenants[plan.name], plan, known)
             for plan in self.blueprint.tenants.values()
             if backend in plan.backends and plan.backends <= known.keys()
         }
         self._described = known
-        site = self.holder.site
-        await self.holder.swap(replace(site, tenants={**site.tenants, **sites_ready}), grace=0)
+        await self.holder.swap(replace(site, tenants={**site.tenants, **ready}), grace=0)
 
-    def _site(self, clock: Callable[[], float]) -> Site:
+    def _site(self, clock: Callable[[], float], callers: Callers) -> Site:
         """Make the site with every tenant pending."""
         resolver = Resolver(self.identities, self._observer)
         renderer = Renderer(resolver)
@@ -132,7 +137,7 @@ class Gateway:
         queries = Queries(self.identities, resolver, renderer, self._observer)
         server = self.blueprint.configuration.settings.server
         return Site(
-            tenants={plan.name: self._tenant_site(plan, None) for plan in self.blueprint.tenants.values()},
+            tenants={plan.name: self._waiting(plan, callers) for plan in self.blueprint.tenants.values()},
             resources=resources,
             search=Search(queries, clock=clock, now=_now),
             bulk=Bulk(resources),
@@ -141,13 +146,39 @@ class Gateway:
             hosts={host.lower(): name for host, name in server.hosts.items()},
             limits=sites.server_limits(server.limits),
             ready={"store": self._store_ready},
+            proxies=proxies(server.proxies),
         )
 
-    def _tenant_site(self, plan: TenantPlan, described: Mapping[str, Described] | None) -> TenantSite:
-        """Make one tenant's part of the site: pending, or served with what its backends said of themselves.
+    def _waiting(self, plan: TenantPlan, callers: Callers) -> TenantSite:
+        """Make the site of a tenant that waits for its backends: its callers are known, and answered 503."""
+        section = self.blueprint.configuration.settings.tenants[plan.name]
+        mappings = self._mappings(plan, None)
+        return TenantSite(
+            name=plan.name,
+            authenticator=callers.authenticator(plan.name, section),
+            tenant=None,
+            facts=sites.facts(plan, self.blueprint),
+            resource_types=tuple(sites.public_type(one, mappings[one.name]) for one in plan.resources),
+            retry_after=RETRY_AFTER,
+            addresses=addresses(section),
+        )
 
-        Raises `SettingsError` with every mapping that does not fit.
-        """
+    def _reached(self, waiting: TenantSite, plan: TenantPlan, described: Mapping[str, Described]) -> TenantSite:
+        """Make the site of a tenant whose backends were met; raise `SettingsError` where one does not fit."""
+        mappings = self._mappings(plan, described)
+        served = {
+            one.name: sites.served(
+                one, mappings[one.name], self.guards[one.spec.backend], described[one.spec.backend][one.spec.entity]
+            )
+            for one in plan.resources
+        }
+        return replace(
+            waiting,
+            tenant=sites.tenant(plan, self.blueprint, served),
+            resource_types=tuple(one.resource_type for one in served.values()),
+        )
+
+    def _mappings(self, plan: TenantPlan, described: Mapping[str, Described] | None) -> dict[str, ResourceMapping]:
         mappings: dict[str, ResourceMapping] = {}
         problems: list[Problem] = []
         for one in plan.resources:
@@ -158,25 +189,7 @@ class Gateway:
                 problems += error.problems
         if problems:
             raise SettingsError(problems)
-        tenant = None
-        if described is not None:
-            served = {
-                one.name: sites.served(
-                    one, mappings[one.name], self.guards[one.spec.backend], described[one.spec.backend][one.spec.entity]
-                )
-                for one in plan.resources
-            }
-            tenant = sites.tenant(plan, self.blueprint, served)
-        known = self._holder.site.tenants.get(plan.name) if self._holder is not None else None
-        section = self.blueprint.configuration.settings.tenants[plan.name]
-        return TenantSite(
-            name=plan.name,
-            authenticator=known.authenticator if known is not None else sites.authenticator(section.tokens, _now),
-            tenant=tenant,
-            facts=sites.facts(plan, self.blueprint),
-            resource_types=tuple(sites.public_type(one, mappings[one.name]) for one in plan.resources),
-            retry_after=RETRY_AFTER,
-        )
+        return mappings
 
     async def _store_ready(self) -> bool:
         try:

@@ -87,10 +87,9 @@ def _reached(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:
 def _tokens(
     gateway: Gateway, moments: Callable[[StaticTokens], Mapping[str, datetime]]
 ) -> Iterable[tuple[tuple[str, ...], float]]:
-    for name, site in gateway.holder.site.tenants.items():
-        if isinstance(site.authenticator, StaticTokens):
-            for token, moment in moments(site.authenticator).items():
-                yield (name, token), moment.timestamp()
+    for name, tokens in gateway.callers.tokens.items() if gateway.callers is not None else ():
+        for token, moment in moments(tokens).items():
+            yield (name, token), moment.timestamp()
 
 
 def _certificate(section: ServerSettings) -> Readings:

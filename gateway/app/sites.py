@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from backends.contract import Field
@@ -16,9 +16,9 @@ from gateway.mapping import ResourceMapping
 from gateway.scim import dialects
 from gateway.scim.discovery import Facts, narrow_type
 from gateway.scim.schema import ResourceType, Uniqueness
-from gateway.server.auth import Authenticator, Permissions, StaticToken, StaticTokens
+from gateway.server.auth import Authenticator, StaticToken, StaticTokens
 from gateway.server.limits import JsonLimits, ServerLimits
-from gateway.settings.model import ServerLimitSettings, Settings, TenantLimitSettings, TokenSettings
+from gateway.settings.model import ServerLimitSettings, Settings, TenantLimitSettings
 
 Now = Callable[[], datetime]
 
@@ -32,22 +32,6 @@ def server_limits(section: ServerLimitSettings) -> ServerLimits:
     """Give the server the bounds of a request."""
     plain = section.model_dump(exclude={"json_", "leave_seconds", "drain_seconds"})
     return ServerLimits(**plain, json=JsonLimits(**section.json_.model_dump()))
-
-
-def authenticator(tokens: Iterable[TokenSettings], now: Now) -> StaticTokens:
-    """Know the callers of one tenant."""
-    return StaticTokens(
-        [
-            StaticToken(
-                sha256=token.sha256,
-                name=token.name or f"token-{position}",
-                expires=token.expires,
-                permissions=Permissions(token.read_only, token.resource_types, token.operations, token.bulk),
-            )
-            for position, token in enumerate(tokens, start=1)
-        ],
-        now=now,
-    )
 
 
 def decoy(now: Now) -> Authenticator:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from gateway.mapping.spec import ResourceSpec
-from gateway.settings.values import Digest, Instant, Listen, Model, PublicUrl, TenantName, address
+from gateway.settings.callers import CallersSettings, ProxySettings
+from gateway.settings.values import Listen, Model, PublicUrl, TenantName, address
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -67,6 +68,7 @@ class ServerSettings(Model):
         None, description="The URL clients use, where a proxy stands in front; the address of `listen` if not said."
     )
     tls: TlsSettings | None = Field(None, description="TLS on this listener; without it only plain HTTP is spoken.")
+    proxies: ProxySettings | None = Field(None, description="Proxies in front of the gateway that are trusted.")
     hosts: dict[str, str] = Field(
         default_factory=dict, description="Host names that stand for a tenant: `scim.acme.example.com: acme`."
     )
@@ -118,22 +120,6 @@ class BackendSettings(Model):
     limits: BackendLimitSettings = Field(default_factory=BackendLimitSettings, description="How much it may be asked.")
 
 
-class TokenSettings(Model):
-    """One bearer token of a tenant, known by its digest only; several may hold side by side."""
-
-    sha256: Digest = Field(
-        repr=False, description="The SHA-256 of the token in hexadecimal; `scim-gateway token new` prints it."
-    )
-    name: str | None = Field(None, min_length=1, max_length=64, description="What logs call it.")
-    expires: Instant | None = Field(None, description="Until when it holds: the end of a day in UTC, or an instant.")
-    read_only: bool = Field(False, description="Whether it may only read and search.")
-    resource_types: frozenset[str] | None = Field(None, description="The resource types it may use; all if not said.")
-    operations: frozenset[Literal["create", "read", "search", "replace", "patch", "delete"]] | None = Field(
-        None, description="What it may do; everything if not said."
-    )
-    bulk: bool = Field(True, description="Whether it may send bulk requests.")
-
-
 class TenantLimitSettings(Model):
     """Bounds of one tenant."""
 
@@ -152,7 +138,7 @@ class TenantLimitSettings(Model):
         return self
 
 
-class TenantSettings(Model):
+class TenantSettings(CallersSettings):
     """One tenant, served at `/{name}/scim/v2`."""
 
     client: str = Field("default", description="The profile of the client that writes; it says which oddities are met.")
@@ -160,7 +146,6 @@ class TenantSettings(Model):
         "compat", description="`compat` takes what real clients send, `strict` holds everybody to the letter."
     )
     quirks: dict[str, bool] = Field(default_factory=dict, description="Oddities met or not, against the profile.")
-    tokens: list[TokenSettings] = Field(default_factory=list, description="The bearer tokens it is reached with.")
     limits: TenantLimitSettings = Field(default_factory=TenantLimitSettings, description="Bounds of this tenant.")
     schemas: list[dict[str, Any]] = Field(
         default_factory=list, description="Schemas of one's own, in the form of RFC 7643 section 7."

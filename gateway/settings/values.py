@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 
@@ -104,6 +105,20 @@ def _digest(value: str) -> str:
     return digest
 
 
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)
+    return text
+
+
+def _issuer_url(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.username is not None:
+        raise ValueError("write a URL such as https://login.example.com")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+        raise ValueError("tokens and keys are fetched by https only")
+    return url
+
+
 Listen = Annotated[
     Address,
     PlainValidator(address),
@@ -119,3 +134,5 @@ Instant = Annotated[
 Digest = Annotated[str, AfterValidator(_digest)]
 TenantName = Annotated[str, AfterValidator(_tenant_name)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Network = Annotated[str, AfterValidator(_network)]
+IssuerUrl = Annotated[str, AfterValidator(_issuer_url)]

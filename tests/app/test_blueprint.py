@@ -88,7 +88,7 @@ def test_tokens_of_one_tenant_have_names_of_their_own(drawn: Drawn, document: Do
     tokens = document["tenants"]["acme"]["tokens"]
     tokens += [{**tokens[0]}, {"sha256": "0" * 64, "resource_types": ["Usr"]}]
     assert problems(drawn, document) == [
-        "tenants.acme.tokens[1]: another token of the tenant has the name first",
+        "tenants.acme.tokens[1]: another credential of the tenant has the name first",
         "tenants.acme.tokens[2].resource_types: there is no Usr; did you mean 'User'?",
     ]
 
@@ -96,7 +96,7 @@ def test_tokens_of_one_tenant_have_names_of_their_own(drawn: Drawn, document: Do
 def test_a_tenant_nobody_can_use_is_a_mistake(drawn: Drawn, document: Document) -> None:
     """A tenant without credentials is forgotten, not open."""
     document["tenants"]["acme"]["tokens"] = []
-    assert problems(drawn, document) == ["tenants.acme: has no tokens: nobody could use it"]
+    assert problems(drawn, document) == ["tenants.acme: has no tokens and no other callers: nobody could use it"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from gateway.cli import tokens
 from gateway.server.auth.tokens import PREFIX, is_well_formed
-from gateway.settings.model import TokenSettings
+from gateway.settings.callers import TokenSettings
 
 
 def run(*arguments: str) -> tuple[int, str]:
