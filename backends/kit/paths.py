@@ -147,7 +147,9 @@ def _read(node: Any, steps: Sequence[Step]) -> Any:
             case Each():
                 rest = steps[position + 1 :]
                 found = (_read(one, rest) for one in listed(node))
-                return [one for value in found for one in (value if isinstance(value, list) else [value]) if one is not None]
+                return [
+                    one for value in found for one in (value if isinstance(value, list) else [value]) if one is not None
+                ]
         if node is None:
             return [] if Each() in steps[position + 1 :] else None
     return node

@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 from typing import Any, NoReturn
 
-_MARKS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 
 
 class BodyError(ValueError):
