@@ -54,7 +54,14 @@ def with_references(node: Any) -> Any:
     if isinstance(node.get("type"), str) and node["type"] in _PLAIN:
         outer = {key: node[key] for key in ("title", "description", "default") if key in node}
         return {**outer, "anyOf": [{key: one for key, one in node.items() if key not in outer}, REFERENCE]}
-    return {key: with_references(one) for key, one in node.items()}
+    return {
+        key: sorted(one) if key == "default" and _is_set(one) else with_references(one) for key, one in node.items()
+    }
+
+
+def _is_set(value: Any) -> bool:
+    """A set has no order of its own, and must have one in a file."""
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def text() -> str:

@@ -50,7 +50,9 @@ def _default(field: FieldInfo) -> str:
         return "**needed**"
     value = field.get_default(call_default_factory=True)
     match value:
-        case None | BaseModel() | "" | {} | []:
+        case None | BaseModel() | "":
+            return ""
+        case dict() | list() | frozenset() if not value:
             return ""
         case bool():
             return f"`{str(value).lower()}`"
@@ -60,6 +62,8 @@ def _default(field: FieldInfo) -> str:
             return f"`{value}`"
         case float():
             return f"`{value:g}`"
+        case frozenset():
+            return ", ".join(f"`{one}`" for one in sorted(value))
         case _:
             return f"`{value}`"
 
