@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
@@ -11,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from gateway.engine.calls import Answer
 from gateway.scim import errors
 from gateway.scim.errors import ScimError, ScimType
-from gateway.server.codec import SCIM_JSON, encode
+from gateway.server.codec import PLAIN_JSON, SCIM_JSON, encode
 
 REQUEST_ID = "X-Request-Id"
 SERVER = "scim-gateway"
@@ -36,6 +38,11 @@ def render(answer: Answer, media_type: str) -> web.Response:
         return web.Response(status=answer.status, headers=headers)
     headers["Content-Type"] = media_type
     return web.Response(status=answer.status, body=encode(answer.body), headers=headers)
+
+
+def json_response(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
+    """Make a response that is none of SCIM's: health, and OAuth's tokens."""
+    return web.Response(status=status, body=encode(document), headers={"Content-Type": PLAIN_JSON, **(headers or {})})
 
 
 def render_error(error: ScimError, media_type: str = SCIM_JSON) -> web.Response:

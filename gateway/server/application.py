@@ -21,10 +21,10 @@ from aiohttp.typedefs import Handler
 
 from gateway.engine.calls import Answer
 from gateway.scim.errors import ScimError, ScimType, refuse
-from gateway.server import answers, bodies, gate, routes
+from gateway.server import answers, bodies, gate, routes, token_requests
 from gateway.server.auth import Presented, certificates
 from gateway.server.boundary import PROGRESS, Boundary
-from gateway.server.codec import Decoder, answer_type, check_content_type, encode
+from gateway.server.codec import Decoder, answer_type, check_content_type
 from gateway.server.drain import Drain
 from gateway.server.exchange import Exchange
 from gateway.server.gate import Admission
@@ -32,6 +32,7 @@ from gateway.server.health import Readiness
 from gateway.server.limits import JsonLimits, ServerLimits
 from gateway.server.observer import ServerObserver
 from gateway.server.site import Site, SiteHolder, TenantSite
+from gateway.server.token_requests import TokenRequests
 
 
 def create_application(holder: SiteHolder, observer: ServerObserver, drain: Drain) -> web.Application:
@@ -72,34 +73,36 @@ class Service:
         self._holder = holder
         self._observer = observer
         self._clock = asyncio.get_running_loop().time
+        self._tokens = TokenRequests(observer, clock=self._clock)
         self._readiness = Readiness(holder, drain, clock=self._clock)
         self._certificate = lru_cache(maxsize=256)(certificates.read)
         self._decoders: dict[JsonLimits, Decoder] = {}
 
     async def alive(self, _: web.Request) -> web.Response:
         """GET /healthz: the loop turns."""
-        return _health(200, {"status": "alive"})
+        return answers.json_response(200, {"status": "alive"})
 
     async def ready(self, _: web.Request) -> web.Response:
         """GET /readyz."""
-        return _health(*await self._readiness.document())
+        return answers.json_response(*await self._readiness.document())
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer everything else."""
         with self._holder.lease() as site:
-            answer = await self._answer(request, site)
+            presented = self._presented(request, site)
+            request[PROGRESS].address = presented.address
+            if (target := token_requests.locate(request.rel_url.raw_path)) is not None:
+                return await self._tokens.answer(request, site, target, presented, request[PROGRESS])
+            answer = await self._answer(request, site, presented)
         return answers.render(answer, answer_type(request.headers.get("Accept")))
 
-    async def _answer(self, request: web.Request, site: Site) -> Answer:
-        presented = self._presented(request, site)
-        progress = request[PROGRESS]
-        progress.address = presented.address
+    async def _answer(self, request: web.Request, site: Site, presented: Presented) -> Answer:
         admission = await gate.admit(
             site,
             presented,
             request.rel_url.raw_path,
             request.headers.get("Host", ""),
-            progress=progress,
+            progress=request[PROGRESS],
             observer=self._observer,
         )
         routes.check_version(admission.target.version)
@@ -173,7 +176,3 @@ def _is_broken(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
-
-
-def _health(status: int, document: Mapping[str, Any]) -> web.Response:
-    return web.Response(status=status, body=encode(document), content_type="application/json")

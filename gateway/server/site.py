@@ -16,6 +16,7 @@ from gateway.scim.discovery import Facts
 from gateway.scim.schema import ResourceType
 from gateway.server.auth.authenticator import Authenticator
 from gateway.server.limits import ServerLimits
+from gateway.server.oauth import TokenEndpoint
 from gateway.server.proxies import Addresses, Proxies
 from gateway.server.sources import Sources
 
@@ -35,7 +36,8 @@ class TenantSite:
 
     `tenant` is None while its backend was never reached: whoever authenticates is answered 503, to come back in
     `retry_after` seconds. `facts` and `resource_types` are what discovery tells; `facts.base_url` is ignored, the URL a
-    request came by counts. `addresses` is from where callers may come.
+    request came by counts. `addresses` is from where callers may come, `oauth`
+    the tenant's own token endpoint, whose authenticator is then one of `authenticator`.
     """
 
     name: str
@@ -45,6 +47,7 @@ class TenantSite:
     resource_types: tuple[ResourceType, ...] = ()
     retry_after: float = 10.0
     addresses: Addresses = field(default_factory=Addresses)
+    oauth: TokenEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
