@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import Connection, event, inspect, select, text
+from sqlalchemy import URL, Connection, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -101,7 +101,7 @@ async def _with_engine(url: str, work: Any) -> Schema:
 
 def _engine(url: str) -> AsyncEngine:
     if url.startswith("sqlite"):
-        engine = create_async_engine(f"sqlite+aiosqlite:///{file_of(url)}", poolclass=NullPool)
+        engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(file_of(url))), poolclass=NullPool)
         # The driver's own idea of transactions leaves DDL outside of them.
         event.listen(engine.sync_engine, "connect", _leave_transactions_alone)
         event.listen(engine.sync_engine, "begin", _begin_as_writer)

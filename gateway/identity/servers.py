@@ -31,8 +31,8 @@ class Server(Protocol):
     async def identify(self) -> str:
         """Name the running server processes: another name means that data may be lost or old."""
 
-    def subscription(self) -> Any:
-        """Make a subscriber on a connection of its own."""
+    async def subscribe(self, channel: str) -> Any:
+        """Listen to a channel on a connection of its own."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -41,8 +41,10 @@ class Server(Protocol):
 class PlainServer:
     """One server, or the master that Sentinel names."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, watchers: Sequence[Redis] = ()) -> None:
+        """`watchers` are the clients the master is asked for with."""
         self._client = client
+        self._watchers = watchers
 
     async def get(self, names: Sequence[str]) -> Sequence[bytes | None]:
         """Read values: one MGET."""
@@ -63,13 +65,14 @@ class PlainServer:
         """Name the running server."""
         return str((await self._client.info("server"))["run_id"])
 
-    def subscription(self) -> Any:
-        """Make a subscriber on a connection of its own."""
-        return self._client.pubsub(ignore_subscribe_messages=True)
+    async def subscribe(self, channel: str) -> Any:
+        """Listen to a channel on a connection of its own."""
+        return await _subscribed(self._client.pubsub(ignore_subscribe_messages=True), channel)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        for client in (self._client, *self._watchers):
+            await client.aclose()
 
 
 class ClusterServers:
@@ -101,9 +104,10 @@ class ClusterServers:
         answer = await self._client.info("server", target_nodes=RedisCluster.PRIMARIES)
         return ",".join(sorted(str(server["run_id"]) for server in answer.values()))
 
-    def subscription(self) -> Any:
-        """Make a subscriber on a connection of its own, to any node."""
-        return self._client.pubsub(ignore_subscribe_messages=True)
+    async def subscribe(self, channel: str) -> Any:
+        """Listen to a channel on a connection of its own, to any node."""
+        await self._client.initialize()
+        return await _subscribed(self._client.pubsub(ignore_subscribe_messages=True), channel)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -147,7 +151,8 @@ def server(url: str) -> Server:
         sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
             _addresses(hosts, 26379), sentinel_kwargs={**shared, **own}, **options
         )
-        return PlainServer(sentinel.master_for(path[0], db=int(path[1]) if len(path) > 1 else 0))
+        master = sentinel.master_for(path[0], db=int(path[1]) if len(path) > 1 else 0)
+        return PlainServer(master, sentinel.sentinels)
     ((host, port),) = _addresses(hosts, 6379)
     return PlainServer(Redis(host=host, port=port, db=int(path[0]) if path else 0, **options))
 
@@ -160,6 +165,15 @@ def _addresses(hosts: str, default: int) -> list[tuple[str, int]]:
             raise ValueError("cache: a host is missing")
         found.append((parts.hostname, parts.port or default))
     return found
+
+
+async def _subscribed(subscription: Any, channel: str) -> Any:
+    try:
+        await subscription.subscribe(channel)
+    except BaseException:
+        await subscription.aclose()
+        raise
+    return subscription
 
 
 def _bytes(values: Iterable[Any]) -> list[bytes | None]:

@@ -146,9 +146,9 @@ class SharedCache:
         failures = 0
         while True:
             began = self._clock()
-            subscription = self._server.subscription()
+            subscription = None
             try:
-                await subscription.subscribe(self._channel)
+                subscription = await self._server.subscribe(self._channel)
                 await self._verify()
                 self._checked.set()
                 _log.info("the shared cache is in use")
@@ -158,8 +158,9 @@ class SharedCache:
             finally:
                 self.usable = False
                 self._checked.set()
-                with contextlib.suppress(*_failures):
-                    await subscription.aclose()
+                if subscription is not None:
+                    with contextlib.suppress(*_failures):
+                        await subscription.aclose()
             failures = 0 if self._clock() - began > STEADY else failures
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
             failures += 1
