@@ -27,6 +27,7 @@ def abilities(name: str, settings: SqlSettings, entity: Callable[[str], Entity |
     described = settings.entities[name]
     lists = {*described.every_list(), *(field for field, item in described.fields.items() if item.inverse is not None)}
     many = {*lists, *described.rows}
+    shown = {field for field, item in described.fields.items() if item.inverse is not None and item.write is None}
     filters = _Filters(lambda: entity(name), lists, set(described.rows), described)
     return Capabilities(
         filters=filters,
@@ -34,10 +35,18 @@ def abilities(name: str, settings: SqlSettings, entity: Callable[[str], Entity |
         sort=_Sortable(lambda: entity(name), many, described),
         offset=True,
         total=True,
-        deltas=frozenset(many),
+        deltas=frozenset(many - shown),
         atomic=True,
         writes=frozenset({"create", "update", "delete"}),
     )
+
+
+def _named(settings: EntitySettings) -> list[str]:
+    """Name the fields that the settings name."""
+    rows = [
+        f"{field}.{column}" for field, item in settings.rows.items() for column in (*item.key, *(item.columns or ()))
+    ]
+    return [*settings.fields, *settings.rows, *rows, *settings.every_list(), *settings.lookups]
 
 
 class _Filters(Mapping[str, Answers]):
@@ -83,7 +92,7 @@ class _Filters(Mapping[str, Answers]):
         entity = self._entity()
         yield KEY
         if entity is None:
-            yield from sorted(self._lists | self._rows)
+            yield from _named(self._settings)
             return
         for name, found in entity.fields.items():
             yield name
@@ -123,7 +132,11 @@ class _Sortable(frozenset[str]):
 
     def __iter__(self) -> Iterator[str]:
         entity = self._of()
-        return iter([name for name in (entity.fields if entity else ()) if name in self])
+        names = _named(self._settings) if entity is None else entity.fields
+        return iter([name for name in names if name in self])
+
+    def __bool__(self) -> bool:
+        return True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Sortable) and self._settings == other._settings

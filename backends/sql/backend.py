@@ -76,7 +76,10 @@ class SqlBackend(WritableBackend[SqlSettings]):
 
     async def stop(self) -> None:
         """Close the pool."""
-        engines, self._engines, self._sessions = self._engines, None, None
+        engines, self._engines = self._engines, None
+        sessions, self._sessions = self._sessions, None
+        if sessions is not None:
+            await sessions.settle()
         if engines is not None:
             await engines.dispose()
 

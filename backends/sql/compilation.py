@@ -208,7 +208,7 @@ class Compilation:
         if len(found.member) != len(self._grounds[entity].key):
             raise SettingsError(f"{path}.inverse", f"{options.inverse} does not hold keys of {entity}")
         turned = self._turned(found, other, field)
-        return replace(turned, write=Write(options.write)) if options.write else turned
+        return replace(turned, write=Write(options.write or "never"))
 
     def _turned(self, found: ListField, other: str, field: str) -> ListField:
         """See a list from its members' side."""

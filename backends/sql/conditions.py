@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backends.contract import KEY, Op
+from backends.contract import Op
 from backends.sql.dialects.base import PARTS, Aim, Condition, Dialect
 from backends.sql.model import ColumnField, Entity, Fixed, ListField, LookupField, RowsField
 from backends.sql.natives import Native
@@ -130,11 +130,11 @@ class _Builder:
         return sa.not_(condition) if kind == "=" and count is Op.NE else condition
 
     def _field(self, name: str) -> Any:
-        return None if self._rows is not None or name == KEY else self._entity.fields.get(name)
+        return None if self._rows is not None else self._entity.fields.get(name)
 
     def _many(self, name: str) -> RowsField | ListField | None:
         """Find the many-valued field a compare reaches into, if it does."""
-        if self._rows is not None or name == KEY:
+        if self._rows is not None:
             return None
         found = self._entity.fields.get(name)
         if found is None:
@@ -143,9 +143,6 @@ class _Builder:
 
     def _on(self, name: str, test: Test) -> Condition:
         """Apply a test to the values of a field, wherever they lie."""
-        if name == KEY:
-            (column,), (native,) = self._entity.key.columns, self._entity.key.natives
-            return test(Aim(self._table.c[column.key], native))
         if self._rows is not None:
             field, alias = self._rows
             return test(self._column(field.columns[name], alias))

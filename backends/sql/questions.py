@@ -69,6 +69,8 @@ class Questions:
             return self._key(compare, values)
         subject = self._subject(compare.field, rows)
         name = compare.field
+        if compare.ignore_case and compare.op is Op.PR:
+            raise UnsupportedError("what is present has no case")
         if isinstance(subject, RowsField):
             if compare.op is not Op.PR:
                 raise UnsupportedError(f"{name} is made of rows: compare one of its columns")
@@ -81,8 +83,8 @@ class Questions:
         return self._scalar(name, native, subject, compare, values)
 
     def _scalar(self, name: str, native: Native, subject: Any, compare: Compare, values: list[Any]) -> Shape:
-        op, ignore = compare.op, compare.ignore_case and native.text
-        if native.opaque or (op in ORDER and not native.ordered) or (op in PARTS and not native.text):
+        op, ignore = compare.op, compare.ignore_case
+        if native.opaque or (op in ORDER and not native.ordered) or ((ignore or op in PARTS) and not native.text):
             raise UnsupportedError(f"{name} cannot be compared so")
         # Letters between Z and a lie elsewhere among capitals: an order that ignores case is that of small letters.
         case = _case(subject) if ignore and op not in ORDER else None
@@ -110,13 +112,10 @@ class Questions:
 
     def _key(self, compare: Compare, values: list[Any]) -> Shape:
         key = self._entity.key
+        if compare.op in ORDER or compare.op in PARTS or compare.ignore_case:
+            raise UnsupportedError("a key can only be compared as a whole")
         if compare.op is Op.PR:
             return EVERY
-        if compare.op in ORDER or compare.op in PARTS or compare.ignore_case:
-            if len(key) > 1:
-                raise UnsupportedError("a key of several columns can only be compared as a whole")
-            subject = ColumnField(KEY, key.columns[0], key.natives[0])
-            return self._scalar(KEY, key.natives[0], subject, compare, values)
         return self._keys("key", key.decode, len(key), key.natives[0], compare, values)
 
     def _member(self, subject: ListField, compare: Compare, values: list[Any]) -> Shape:

@@ -132,7 +132,7 @@ class Schema:
 
     def _read(self, schema: str | None, name: str) -> Source:
         table = sa.Table(
-            name, self._metadata, schema=schema, autoload_with=self._connection, resolve_fks=False, extend_existing=True
+            name, self._metadata, schema=schema, autoload_with=self._inspector, resolve_fks=False, extend_existing=True
         )
         for column in table.columns:
             column.info[DECLARED] = column.type

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,6 +18,9 @@ NATIVE = (sa.exc.SQLAlchemyError, OSError, TimeoutError, EOFError, OverflowError
 """What drivers and SQLAlchemy raise; anything else is a mistake of this backend and is let through."""
 
 
+T = TypeVar("T")
+
+
 class Session:
     """One call's connection. `writes` and `single` decide what a lost connection means: see `Sessions`."""
 
@@ -25,6 +29,7 @@ class Session:
         self._dialect = dialect
         self._writes = writes
         self._single = single
+        self.unfinished: asyncio.Future[Any] | None = None
 
     async def execute(
         self,
@@ -34,16 +39,27 @@ class Session:
     ) -> sa.CursorResult[Any]:
         """Run a statement; raise the contract error of what goes wrong, with the field that `places` finds."""
         try:
-            return await self.connection.execute(statement, values)
+            return await self._kept(self.connection.execute(statement, values))
         except NATIVE as error:
             raise self._translated(error, places, committing=self._single) from error
 
     async def commit(self) -> None:
         """End the transaction; if the answer is lost the change may have been made."""
         try:
-            await self.connection.commit()
+            await self._kept(self.connection.commit())
         except NATIVE as error:
             raise self._translated(error, NOWHERE, committing=True) from error
+
+    async def _kept(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await native work. Where it runs in a thread it cannot be cut off: whoever waits may go, the work goes on."""
+        if not self._dialect.threads:
+            return await work
+        task = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.unfinished = None if task.done() else task
+            raise
 
     def _translated(self, error: BaseException, places: Places, *, committing: bool) -> BackendError:
         return translated(error, self._dialect, places, write=self._writes, committing=committing)
@@ -60,35 +76,93 @@ class Sessions:
         self._whole = whole
         self._single = single
         self._dialect = dialect
+        self._settling: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Session]:
-        async with self._connected(self._single) as connection:
-            yield Session(connection, self._dialect, writes=False, single=True)
+        async with self._session(self._single, writes=False, single=True) as session:
+            yield session
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[Session]:
-        async with self._connected(self._single) as connection:
-            yield Session(connection, self._dialect, writes=True, single=True)
+        async with self._session(self._single, writes=True, single=True) as session:
+            yield session
 
     @asynccontextmanager
     async def whole(self) -> AsyncIterator[Session]:
-        async with self._connected(self._whole) as connection:
-            session = Session(connection, self._dialect, writes=True, single=False)
+        async with self._session(self._whole, writes=True, single=False) as session:
             yield session
             await session.commit()
 
+    async def settle(self) -> None:
+        """Wait for work that went on after its caller had gone."""
+        while self._settling:
+            await asyncio.wait(self._settling)
+
     @asynccontextmanager
-    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        opened = False
+    async def _session(self, engine: AsyncEngine, *, writes: bool, single: bool) -> AsyncIterator[Session]:
+        connection = await self._connected(engine)
+        session = Session(connection, self._dialect, writes=writes, single=single)
         try:
-            async with engine.connect() as connection:
-                opened = True
-                yield connection
+            yield session
+        finally:
+            if session.unfinished is not None:
+                self._later(_end(session.unfinished, connection))
+            else:
+                await self._closed(connection)
+
+    async def _connected(self, engine: AsyncEngine) -> AsyncConnection:
+        connection = engine.connect()
+        if not self._dialect.threads:
+            try:
+                return await connection.start()
+            except NATIVE as error:
+                raise self._unreachable(error) from error
+        opening = asyncio.ensure_future(_open(connection))
+        try:
+            return await asyncio.shield(opening)
         except NATIVE as error:
-            # Nothing was sent before the connection was there; what fails at its end was settled before.
-            fault = None if opened else "unreachable"
-            raise translated(error, self._dialect, NOWHERE, write=False, committing=False, default=fault) from error
+            raise self._unreachable(error) from error
+        except asyncio.CancelledError:
+            if not opening.done():
+                self._later(_end(opening, connection))
+            elif not opening.cancelled() and opening.exception() is None:
+                await self._closed(connection)
+            raise
+
+    async def _closed(self, connection: AsyncConnection) -> None:
+        """Give a connection back; what was not committed is undone."""
+        closing = asyncio.ensure_future(connection.close())
+        self._settling.add(closing)
+        closing.add_done_callback(self._settling.discard)
+        try:
+            await asyncio.shield(closing)
+        except NATIVE:
+            # What the call did is settled by now, and a connection that cannot be given back is thrown away.
+            await connection.invalidate()
+
+    def _unreachable(self, error: BaseException) -> BackendError:
+        """Nothing was sent before the connection was there."""
+        return translated(error, self._dialect, NOWHERE, write=False, committing=False, default="unreachable")
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+
+async def _open(connection: AsyncConnection) -> AsyncConnection:
+    return await connection.start()
+
+
+async def _end(unfinished: asyncio.Future[Any], connection: AsyncConnection) -> None:
+    """Wait for work nobody waits for any more, then give its connection back, undoing what was not committed."""
+    try:
+        await unfinished
+    except NATIVE:
+        pass  # nobody is left to be told
+    if not connection.closed:
+        await connection.close()
 
 
 def translated(

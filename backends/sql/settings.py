@@ -69,7 +69,9 @@ class FieldSettings(_Settings):
     )
     secret: bool = Field(default=False, description="Masked where statements are shown.")
     inverse: str | None = Field(
-        default=None, description="`entity.field` of a list that refers to this entity, read from the other side."
+        default=None,
+        description="`entity.field` of a list that refers to this entity, seen from the other side; it is written only "
+        "with `write: always`.",
     )
 
     @model_validator(mode="after")

@@ -67,6 +67,7 @@ class Dialect:
     in_limit: ClassVar[int] = 1000  # values in one IN (…)
     row_locks: ClassVar[bool] = True  # SELECT … FOR UPDATE
     two_pools: ClassVar[bool] = True  # going into and out of autocommit costs a round trip
+    threads: ClassVar[bool] = False  # the driver works in threads, whose work cannot be cut off
     isolation: ClassVar[str | None] = "READ COMMITTED"  # of transactions; they lock what they rely on
 
     def url(self, url: sa.URL) -> sa.URL:

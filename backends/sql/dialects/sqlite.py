@@ -50,6 +50,7 @@ class SQLite(Dialect):
     in_limit = 10_000
     row_locks = False  # a writer has the whole file
     two_pools = False
+    threads = True
     isolation = None
 
     def options(self, settings: SqlSettings, name: str) -> dict[str, Any]:

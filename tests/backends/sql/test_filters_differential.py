@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -19,16 +18,40 @@ from tests.backends.sql.conftest import Maker, kinds
 from tests.backends.sql.databases import Database
 from tests.backends.sql.staff import SCHEMA, started
 
-TEXTS = ("ada", "Ada", "ADA", "ad", "a%a", "a_a", "a\\a", "a!a", "a*a", "[ab]", "o'x", "Ünal", "ünal", "é", "e", "", "zz ")
+TEXTS = (
+    "ada",
+    "Ada",
+    "ADA",
+    "ad",
+    "a%a",
+    "a_a",
+    "a\\a",
+    "a!a",
+    "a*a",
+    "[ab]",
+    "o'x",
+    "Ünal",
+    "ünal",
+    "é",
+    "e",
+    "",
+    "zz ",
+)
 UNITS = ("Human Resources", "Computing", "Rest", "Nowhere")
 NUMBERS = (-1, 0, 7, 8, 900)
 DATES = (date(1999, 12, 31), date(2000, 1, 1), date(9999, 12, 31))
-MOMENTS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, 0, 0, 0, 500000, UTC), datetime(2021, 6, 1, 12, tzinfo=UTC))
+MOMENTS = (
+    datetime(2020, 1, 1, tzinfo=UTC),
+    datetime(2020, 1, 1, 0, 0, 0, 500000, UTC),
+    datetime(2021, 6, 1, 12, tzinfo=UTC),
+)
 RATES = (Decimal("0.50"), Decimal("7.00"), Decimal("12.25"))
 EQUALITY = (Op.EQ, Op.NE)
 ORDER = (Op.GT, Op.GE, Op.LT, Op.LE)
 PARTS = (Op.CO, Op.SW, Op.EW)
-FIELDS = frozenset({"login", "name", "grade", "rate", "born", "seen", "badge", "nick", "boss_id", "unit", "mails", "tags", "teams"})
+FIELDS = frozenset(
+    {"login", "name", "grade", "rate", "born", "seen", "badge", "nick", "boss_id", "unit", "mails", "tags", "teams"}
+)
 
 
 def _value(index: int, values: tuple[Any, ...], step: int) -> Any:
@@ -77,7 +100,8 @@ def filters() -> st.SearchStrategy[Filter]:
     both = (False, True)
     text = EQUALITY + ORDER + PARTS
     rows = st.one_of(
-        _compares("kind", ("work", "WORK", "home"), text, both), _compares("address", ("0", "1@", "05@example.com"), text)
+        _compares("kind", ("work", "WORK", "home"), text, both),
+        _compares("address", ("0", "1@", "05@example.com"), text),
     )
     leaf = st.one_of(
         _compares("login", (*TEXTS, "ada0", "ADA2"), text, both),
@@ -120,7 +144,7 @@ def _shown(where: Filter) -> str:
 
 
 @pytest.fixture(scope="module", params=kinds())
-def seeded(request: pytest.FixtureRequest, make_database: Maker) -> Iterator[Database]:
+def seeded(request: pytest.FixtureRequest, make_database: Maker) -> Database:
     database = make_database(request.param)
     database.script(SCHEMA)
 
@@ -129,7 +153,7 @@ def seeded(request: pytest.FixtureRequest, make_database: Maker) -> Iterator[Dat
             await _seed(backend)
 
     asyncio.run(seed())
-    yield database
+    return database
 
 
 @settings(max_examples=12, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
