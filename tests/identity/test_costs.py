@@ -17,7 +17,7 @@ from tests.identity.conftest import House, Users, create
 
 
 class Counting:
-    """A database that remembers the statements it ran."""
+    """A database that remembers the statements requests ran; looks at the epoch, once a second, are none of theirs."""
 
     def __init__(self, inner: Database) -> None:
         self.inner = inner
@@ -31,7 +31,8 @@ class Counting:
         await self.inner.stop()
 
     async def read(self, statement: Statement, **values: Any) -> Sequence[Row]:
-        self.ran.append(statement.sql)
+        if "scim_meta" not in statement.sql:
+            self.ran.append(statement.sql)
         return await self.inner.read(statement, **values)
 
     async def write(self, statement: Statement, **values: Any) -> Sequence[Row]:

@@ -138,7 +138,7 @@ async def test_sentinel(postgres_url: str, nodes: Nodes, tenant: str) -> None:
         ada = (await one.identify(tenant, *STAFF, ["ada"]))["ada"]
         await warmed(two, ada)
         assert say(master, "DBSIZE") >= 2
-        say(port, "SENTINEL", "FAILOVER", "main")
+        await ready(port, "SENTINEL FAILOVER main", b"")
         await ready(replica, "ROLE", b"master")
         ada = await one.alter(ada, external_id="changed while masters changed")
         assert await two.find(tenant, [ada.id]) == {ada.id: ada}
