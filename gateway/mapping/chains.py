@@ -276,7 +276,9 @@ class Chains:
                 given = " or ".join(given.__name__ for given in step.gives)
                 raise ValueError(f"codec {spec.name}: writes {given}, where {kind.__name__} is expected")
             steps.insert(0, step)
-            if step.takes:
+            if step.container:
+                right = Field(tuple)
+            elif step.takes:
                 right = Field(step.takes[0]) if len(step.takes) == 1 else None
         self._complete(steps, attribute, path, right)
         decode = None if all(step.decode is identity for step in steps) else _decoder(steps)
@@ -285,7 +287,9 @@ class Chains:
 
     def _complete(self, steps: list[Codec], attribute: Attribute, path: str, right: Field | None) -> None:
         """Put the plain codec in front where the named ones leave the SCIM type open, and check the types."""
-        first = next((step for step in steps if step.takes), None)
+        first = next((step for step in steps if step.takes or step.container), None)
+        if first is not None and first.container:
+            return
         if first is None:
             steps.insert(0, plain(Site(path, attribute, right, self.clock)))
             return

@@ -138,6 +138,10 @@ class Slot:
     shape: Shape
 
     @property
+    def writable(self) -> bool:
+        return True
+
+    @property
     def fields(self) -> frozenset[str]:
         return frozenset(name for leaf in self.shape.leaves.values() for name in leaf.names)
 
@@ -203,17 +207,16 @@ class Column:
     def _leaf(self) -> Leaf:
         return self.shape.leaves[VALUE]
 
-    def _values(self, native: Any) -> tuple[Any, ...]:
-        found = self.whole.read(native) if self.whole is not None else native
-        return tuple(value for value in found or () if value not in self.hidden)
+    def _all(self, native: Any) -> tuple[Any, ...]:
+        return tuple((self.whole.read(native) if self.whole is not None else native) or ())
 
     def reader(self) -> Callable[[Fields], Iterator[Element]]:
         name, read, complete = self.name, self._leaf.chain.read, self.shape.complete
 
         def run(fields: Fields) -> Iterator[Element]:
             seen = set()
-            for native in self._values(fields[name]):
-                value = read(native)
+            for native in self._all(fields[name]):
+                value = read(native) if native not in self.hidden else None
                 if value is not None and value not in seen:
                     seen.add(value)
                     yield complete({VALUE: value})
@@ -223,13 +226,14 @@ class Column:
     def place(
         self, draft: Draft, elements: Sequence[tuple[int, Element]], refusals: Refusals
     ) -> Iterator[tuple[int, Element]]:
-        """Write all elements that fit."""
-        there = self._values(draft.current.get(self.name) if draft.current is not None else None)
-        known: dict[Any, Any] = {}
-        for native in there:
-            if (value := self._leaf.chain.read(native)) is not None:
-                known.setdefault(value, native)
-        natives: dict[Any, None] = {}
+        """Write all elements that fit; a value that is there already, in whatever spelling, is left alone."""
+        held = self._all(draft.current.get(self.name) if draft.current is not None else None)
+        read = self._leaf.chain.read
+        readings = {
+            native: value for native in held if native not in self.hidden and (value := read(native)) is not None
+        }
+        known = {value: native for native, value in reversed(readings.items())}
+        natives: dict[Any, Any] = {}
         for position, element in elements:
             if not self.shape.takes(element):
                 continue
@@ -239,32 +243,30 @@ class Column:
             except ScimError as error:
                 refusals.setdefault(position, error)
                 continue
-            if back is not None and native not in natives:
-                natives[native] = None
+            if back is not None and back not in natives.values():
+                natives[native] = back
                 yield position, self.shape.complete({VALUE: back})
-        self._write(draft, natives, there, frozenset(known.values()))
-
-    def _write(
-        self, draft: Draft, natives: Mapping[Any, None], there: tuple[Any, ...], visible: frozenset[Any]
-    ) -> None:
-        if self.whole is not None:
-            # What is there keeps its order, and what nobody can read stays.
-            kept = [value for value in there if value in natives or value not in visible]
-            wanted = (*kept, *(value for value in natives if value not in there))
-            if draft.creating or wanted != there:
-                try:
-                    native, _ = self.whole.write(wanted or None)
-                except Refused as error:
-                    raise invalid(self._leaf.where, error.reason) from None
-                if native is not None or not draft.creating:
-                    draft.put(self.name, native, self._leaf.where)
-            return
-        for native in natives:
-            if native not in there:
+        values = set(natives.values())
+        gone = {native for native, value in readings.items() if value not in values}
+        fresh = [native for native in natives if native not in readings]
+        if self.whole is None:
+            for native in fresh:
                 draft.add(self.name, native)
-        for native in there:
-            if native in visible and native not in natives:
+            for native in gone:
                 draft.remove(self.name, native)
+        elif draft.creating or gone or fresh:
+            # What is there keeps its order, and what nobody can read stays.
+            self._write_whole(draft, (*(native for native in held if native not in gone), *fresh))
+
+    def _write_whole(self, draft: Draft, natives: tuple[Any, ...]) -> None:
+        if self.whole is None:
+            raise LookupError("the field has several values of its own")
+        try:
+            native, _ = self.whole.write(natives or None)
+        except Refused as error:
+            raise invalid(self._leaf.where, error.reason) from None
+        if native is not None or not draft.creating:
+            draft.put(self.name, native, self._leaf.where)
 
     def ask(self, terms: Terms, where: Filter) -> Condition:
         if isinstance(where, Comparison):
@@ -303,6 +305,7 @@ class Rows:
     name: str
     shape: Shape
     key: tuple[str, ...]
+    writable: bool = True
 
     @property
     def fields(self) -> frozenset[str]:

@@ -66,7 +66,7 @@ class Many:
         refusals: Refusals = {}
         left = list(enumerate(elements))
         for place in self.places:
-            for position, back in place.place(draft, tuple(left), refusals):
+            for position, back in self._placed(place, draft, tuple(left), refusals):
                 canonical[position] = back
                 gone = [name for name in elements[position] if name not in place.shape.homes]
                 leave(draft, [f"{self.path.text}.{name}" for name in gone], self.policy)
@@ -75,6 +75,19 @@ class Many:
             self._without_place(draft, element, refusals, position)
         if self.keeps:
             draft.kept[self.path.text] = self._pair(elements, canonical)
+
+    def _placed(
+        self, place: Place, draft: Draft, left: tuple[tuple[int, Element], ...], refusals: Refusals
+    ) -> Iterator[tuple[int, Element]]:
+        if place.writable:
+            yield from place.place(draft, left, refusals)
+        elif draft.current is not None:
+            # What cannot be written can still be what is there.
+            there = list(place.reader()(draft.current))
+            for position, element in left:
+                if element in there:
+                    there.remove(element)
+                    yield position, element
 
     def _elements(self, value: Any) -> list[Element]:
         if not self.path.is_complex:

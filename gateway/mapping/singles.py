@@ -16,7 +16,7 @@ from gateway.mapping.leaves import Leaf, constant_condition
 from gateway.mapping.pushdown import UNKNOWN, Condition, Terms
 from gateway.scim.filters import Op as ScimOp
 from gateway.scim.paths import AttributePath
-from gateway.scim.schema import Attribute, Mutability
+from gateway.scim.schema import Attribute, Mutability, Returned
 
 Policy = Literal["keep", "drop", "refuse"]
 Read = Callable[[Fields, Links], Any]
@@ -32,17 +32,24 @@ class Single:
     policy: Policy
 
     @property
+    def secret(self) -> bool:
+        """Whether it is never read: a password, or what is written as a hash."""
+        leaf = self.path.leaf
+        hidden = leaf.mutability is Mutability.WRITE_ONLY or leaf.returned is Returned.NEVER
+        return hidden or self.leaf.chain.one_way
+
+    @property
     def fields(self) -> frozenset[str]:
-        """The native fields it is read from: none, where it is never read (hashes)."""
-        return frozenset() if self.leaf.chain.one_way else frozenset(self.leaf.names)
+        """The native fields it is read from."""
+        return frozenset() if self.secret else frozenset(self.leaf.names)
 
     @property
     def keeps(self) -> bool:
-        return self.leaf.chain.keep is not None
+        return self.leaf.chain.keep is not None and not self.secret
 
-    def reader(self) -> Read | None:
-        if self.leaf.chain.one_way:
-            return None
+    def reader(self) -> Read:
+        if self.secret:
+            return lambda _, __: None
         read = self.leaf.reader()
         return lambda fields, _: read(fields)
 

@@ -104,6 +104,9 @@ class AttributeSpec(Spec):
     constant: Constant = Field(None, description="a value that is always this one")
     parts: dict[str, AttributeForm] = Field({}, description="sub-attribute -> where it lives")
     sources: tuple[AttributeForm, ...] = Field((), description="several places, in order of preference")
+    many: bool | None = Field(
+        None, description="whether the native field has several values; needed only where the backend cannot tell"
+    )
     codec: Codecs = Field((), description="how values are written and read")
     keep: Literal["spelling", "parts", "unknown"] | None = Field(
         None,
