@@ -131,9 +131,8 @@ class Schema:
         return schema, alike[0] if alike else name
 
     def _read(self, schema: str | None, name: str) -> Source:
-        table = sa.Table(
-            name, self._metadata, schema=schema, autoload_with=self._inspector, resolve_fks=False, extend_existing=True
-        )
+        table = sa.Table(name, self._metadata, schema=schema)
+        self._inspector.reflect_table(table, None, resolve_fks=False)
         for column in table.columns:
             column.info[DECLARED] = column.type
         self._dialect.adapt(table, self._connection)
