@@ -9,13 +9,13 @@ from typing import Any, Literal
 from backends.contract import KEY, Capabilities, Field, Op, Write
 from gateway.mapping.chains import Chains
 from gateway.mapping.codecs import BUILT_IN, Ask, Factory
-from gateway.mapping.compiler import Compiler, Place, homes
 from gateway.mapping.doors import MappingError
 from gateway.mapping.entries import Entry, Problems, nearest, read_entries
 from gateway.mapping.filters import Searcher
 from gateway.mapping.layout import Layout
 from gateway.mapping.mapper import ResourceMapping
 from gateway.mapping.narrowing import attributes_of, many_valued, narrowed
+from gateway.mapping.placement import Place, Placement, homes
 from gateway.mapping.pushdown import ALWAYS, Condition, Terms
 from gateway.mapping.singles import Constant, Single
 from gateway.mapping.spec import DeadMark, ResourceSpec
@@ -78,8 +78,8 @@ class _Compilation:
         for name in sorted(codecs.keys() & BUILT_IN.keys()):
             self.problems.add(("attributes",), f"the codec {name} is built in and cannot be replaced")
         groups = read_entries(self.resource_type, self.spec.attributes, self.problems)
-        compiler = Compiler(self.fields, Chains({**codecs, **BUILT_IN}, clock), self.spec.unmapped, self.problems)
-        places = compiler.compile(groups)
+        placement = Placement(self.fields, Chains({**codecs, **BUILT_IN}, clock), self.spec.unmapped, self.problems)
+        places = placement.compile(groups)
         self._check_active(groups, places)
         self._check_required(groups)
         self._check_native(places)
@@ -104,7 +104,7 @@ class _Compilation:
             supported=self._supported(places, kept),
             overrides=overrides,
             attributes=attributes_of(places.values()),
-            owned={name: frozenset(values) for name, values in compiler.owned.items()},
+            owned={name: frozenset(values) for name, values in placement.owned.items()},
         )
 
     def _check_active(self, groups: Mapping[str, Iterable[Entry]], places: dict[str, Place]) -> None:

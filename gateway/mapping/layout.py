@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.contract import Capabilities
-from gateway.mapping.compiler import Place
 from gateway.mapping.doors import Resource
+from gateway.mapping.placement import Place
 from gateway.mapping.singles import Policy
 from gateway.scim.paths import AttributePath
 from gateway.scim.schema import ResourceType

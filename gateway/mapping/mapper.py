@@ -8,11 +8,11 @@ from typing import Any, Literal
 from backends.contract import Record, Sort
 from gateway.mapping import keeping
 from gateway.mapping.changes import deltas, encoded
-from gateway.mapping.compiler import Place
 from gateway.mapping.doors import Delta, Encoding, Kept, Links, Reference, Resource, Wanted
 from gateway.mapping.fast import FastPatch, fast
 from gateway.mapping.filters import FilterPlan, Searcher
 from gateway.mapping.layout import Layout, valued
+from gateway.mapping.placement import Place
 from gateway.mapping.plans import Part, ReadPlan
 from gateway.mapping.references import Linked, LinkedMany
 from gateway.mapping.singles import Single

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from backends.contract import Write
-from gateway.mapping.compiler import Place
 from gateway.mapping.elements import Column, Rows, Slot
 from gateway.mapping.leaves import Leaf
 from gateway.mapping.many import Many
+from gateway.mapping.placement import Place
 from gateway.mapping.references import Linked, LinkedMany
 from gateway.mapping.singles import Complex, Membership, Single
 from gateway.scim.discovery import Override

@@ -35,7 +35,7 @@ class _Wrong(Exception):
 
 
 @dataclass(slots=True)
-class Compiler:
+class Placement:
     """Compiles the attributes of one resource type.
 
     `fields` are those of the entity, None where the backend cannot tell them (yet). `owned` collects native values a
