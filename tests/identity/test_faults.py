@@ -39,6 +39,15 @@ async def usable(identities: IdentityMap) -> None:
     await until(so)
 
 
+async def unusable(identities: IdentityMap) -> None:
+    """Wait until the shared cache is left aside."""
+
+    async def so() -> bool:
+        return not identities.cache_usable
+
+    await until(so)
+
+
 async def every_operation(identities: IdentityMap, other: IdentityMap, tenant: str, key: str) -> None:
     """Do one of everything, each seen through the other replica at once."""
     person = await create(identities, tenant, key, external_id="e-1")
@@ -94,6 +103,8 @@ async def test_redis_restarted_with_old_data(apart: House, own_valkey: Redis) ->
     changed = await identities.alter(people["bob"], external_id="e-2")
     await identities.bury(people["eve"])
     own_valkey.stop()
+    await unusable(identities)
+    await unusable(other)
     own_valkey.start()
     with Client.from_url(apart.cache) as client:
         for name, data in snapshot.items():
