@@ -15,7 +15,7 @@ from backends.conformance.suite import ConformanceSuite
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List what was not tried: nothing is skipped silently."""
     for suite in _suites(ConformanceSuite):
-        if suite.inapplicable and terminalreporter.verbosity >= 0:
+        if suite.inapplicable and terminalreporter.verbosity >= -1:
             reasons = Counter(suite.inapplicable.values())
             told = "; ".join(f"{reason} ({count})" for reason, count in sorted(reasons.items()))
             terminalreporter.write_line(f"{suite.__name__}: {len(suite.inapplicable)} rules do not apply: {told}")

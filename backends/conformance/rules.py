@@ -58,6 +58,8 @@ def rule(*needs: Need) -> Callable[[Callable[[Trial], Awaitable[None]]], Rule]:
 
 
 def writes(*operations: str) -> Need:
+    """Need an entity that takes these writes."""
+
     def holds(facts: Facts) -> bool:
         return isinstance(facts.backend, WritableBackend) and set(operations) <= facts.capabilities.writes
 
@@ -65,15 +67,18 @@ def writes(*operations: str) -> Need:
 
 
 def role(*names: str) -> Need:
+    """Need fields that play these parts."""
     reason = f"the entity has no field for: {', '.join(names)}"
     return Need(reason, lambda facts: all(getattr(facts.harness.roles, name) is not None for name in names))
 
 
 def optional(method: str, reason: str) -> Need:
+    """Need a harness with an optional method."""
     return Need(reason, lambda facts: facts.harness.overrides(method))
 
 
 def declares(reason: str, test: Callable[[Capabilities], object]) -> Need:
+    """Need a capability."""
     return Need(reason, lambda facts: bool(test(facts.capabilities)))
 
 
@@ -99,11 +104,12 @@ ATOMIC = declares("changes are not atomic", lambda it: it.atomic)
 
 
 def power(protocol: type[Any]) -> Need:
+    """Need a backend with an optional interface."""
     return Need(f"the backend is none that {protocol.__name__}", lambda facts: isinstance(facts.backend, protocol))
 
 
 def group_writes(*operations: str) -> Need:
-    """The group's entity takes these writes."""
+    """Need an entity of groups that takes these writes."""
 
     def holds(facts: Facts) -> bool:
         group = facts.harness.group
