@@ -106,7 +106,8 @@ class Changes:
                 after = work(rendered)
                 if replacing:
                     call.notes.alterations = audit.of_difference(served.resource_type, rendered.resource, after)
-                links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(after))
+                wanted = served.mapping.wanted(after, rendered.resource)
+                links = await self._accounts.resolver.links(call, wanted=wanted)
                 delta = served.mapping.diff(rendered.resource, after, record, links)
                 expect = record.version if served.capabilities.versions else None
                 try:

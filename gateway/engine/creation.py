@@ -156,7 +156,7 @@ class Creation:
         heavy = [name for name in served.heavy if name in resource]
         record, rendered = await self._accounts.current(call, served, identity, heavy)
         after = {**rendered.resource, **resource}
-        links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(after))
+        links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(after, rendered.resource))
         delta = served.mapping.diff(rendered.resource, after, record, links)
         identity, _ = await self._accounts.apply(call, served, identity, delta)
         return identity

@@ -126,7 +126,7 @@ class Resolver:
     ) -> list[Record]:
         """Read the records whose `field` (or key) is one of `values`, with the `extra` fields; those not visible are
         absent."""
-        fields = frozenset(name for name in extra if name)
+        fields = frozenset(name for name in extra if name) | served.mapping.marks
         unique = list(dict.fromkeys(values))
         op = batch_operator(served.capabilities, field)
         if not unique:
@@ -134,7 +134,8 @@ class Resolver:
         if op is None:
             if field != KEY:
                 return await self._one_by_one(call, served, field, unique, fields)
-            return await fetch_each(call, served, [str(value) for value in unique], fields)
+            found = await fetch_each(call, served, [str(value) for value in unique], fields)
+            return [record for record in found if not served.mapping.is_dead(record)]
         records: list[Record] = []
         for start in range(0, len(unique), BATCH):
             batch = tuple(unique[start : start + BATCH])
@@ -159,7 +160,8 @@ class Resolver:
         for value in values:
             query = Query(fields=fields, where=Compare(field, Op.EQ, value), limit=2)
             page = await served.guard.search(served.entity, query, deadline=call.deadline)
-            records += [record for record in page.records if record.fields[field] == value]
+            alive = (record for record in page.records if not served.mapping.is_dead(record))
+            records += [record for record in alive if record.fields[field] == value]
         return records
 
 

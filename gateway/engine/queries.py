@@ -15,12 +15,12 @@ from typing import Any
 from backends.contract import KEY, And, Compare, Filter, Op, Query, Record, Sort
 from gateway.engine.calls import Call
 from gateway.engine.failures import translated
-from gateway.engine.links import BATCH, Resolver, batch_operator, fetch_each
+from gateway.engine.links import BATCH, Resolver, batch_operator, fetch_each, holds
 from gateway.engine.observer import Observer
 from gateway.engine.render import Rendered, Renderer, render
 from gateway.engine.tenants import Served
-from gateway.identity import HeldTerm, IdentityMap
-from gateway.mapping import BoundFilter, Held, ReadPlan
+from gateway.identity import HeldTerm, Identity, IdentityMap
+from gateway.mapping import BoundFilter, FilterPlan, Held, ReadPlan
 from gateway.scim import evaluate, filters, paths
 from gateway.scim.errors import ScimType, refuse
 from gateway.scim.filters import Filter as ScimFilter
@@ -101,7 +101,8 @@ class Queries:
             )
             tree = filters.parse(text, served.resource_type, options)
         plan = served.mapping.translate(tree)
-        bound = plan.bind(await self._resolver.links(call, wanted=plan.wanted))
+        links = await self._resolver.links(call, wanted=plan.wanted)
+        bound = plan.bind(links, await self._spilled(call, served, plan))
         sort = Sort() if order is None else served.mapping.sort(*order)
         keys = await self._held(call, served, bound) if bound.held and not bound.nothing else None
         test = None
@@ -118,14 +119,23 @@ class Queries:
             nothing=bound.nothing or keys == (),
         )
 
+    async def _spilled(self, call: Call, served: Served, plan: FilterPlan) -> dict[Held, tuple[str, ...]]:
+        """Find the accounts of which the store keeps what did not fit into the record; too many of them are left to the
+        residual road."""
+        found: dict[Held, tuple[str, ...]] = {}
+        for held in plan.spilled:
+            identities = await self._identities.search(call.tenant.name, served.name, [_held_term(held)], BATCH + 1)
+            if len(identities) <= BATCH:
+                found[held] = _keys(served, identities)
+        return found
+
     async def _held(self, call: Call, served: Served, bound: BoundFilter) -> tuple[str, ...]:
         terms = [_held_term(held) for held in bound.held]
         limit = call.tenant.limits.scan_rows
         found = await self._identities.search(call.tenant.name, served.name, terms, limit + 1)
         if len(found) > limit:
             raise refuse(ScimType.TOO_MANY, "too many resources match what the gateway keeps; narrow the filter")
-        own = (identity for identity in found if identity.backend == served.guard.name)
-        return tuple(identity.key for identity in own if identity.entity == served.entity)
+        return _keys(served, found)
 
     async def page(
         self, call: Call, query: Prepared, offset: int, limit: int, budget: Budget
@@ -256,6 +266,11 @@ def conjunction(*terms: Filter | None) -> Filter | None:
     """Combine native filters that must all hold; None holds always."""
     present = tuple(term for term in terms if term is not None)
     return None if not present else present[0] if len(present) == 1 else And(present)
+
+
+def _keys(served: Served, found: Iterable[Identity]) -> tuple[str, ...]:
+    """Give the native keys of those identities that still belong to the entity."""
+    return tuple(identity.key for identity in found if holds(served, identity))
 
 
 def _held_term(held: Held) -> HeldTerm:
