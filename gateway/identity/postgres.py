@@ -39,8 +39,10 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
 class PostgresDatabase:
     """A PostgreSQL database shared by all replicas.
 
-    `url` is a libpq URL (several hosts, ``sslmode``, ``sslrootcert`` … as there), and may carry three settings of
-    ours: ``pgbouncer=true``, ``pool_size`` (connections, 10) and ``timeout`` (seconds a statement may take, 10).
+    `url` is a libpq URL (several hosts, ``sslmode``, ``sslrootcert`` … as there), and may carry four settings of
+    ours: ``pgbouncer=true``, ``pool_size`` (connections, 10), ``locks`` (connections that hold locks, 10, or 2 behind
+    a pooler) and ``timeout`` (seconds a statement may take, 10). A pooler needs more servers for this database than
+    all replicas together have ``locks``: whoever holds a lock must find one to work with.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,6 +51,7 @@ class PostgresDatabase:
         self._size = int(own.get("pool_size", "10"))
         self._timeout = float(own.get("timeout", "10"))
         self._pooled = own.get("pgbouncer", "false") == "true"
+        self._lock_size = int(own.get("locks", "2" if self._pooled else "10"))
         self._pool: asyncpg.Pool[Any] | None = None
         self._lock_pool: asyncpg.Pool[Any] | None = None
         self._locks = KeyedLocks()
@@ -56,14 +59,14 @@ class PostgresDatabase:
     async def start(self) -> None:
         """Open the pools; the one for locks stays empty until a lock is taken."""
         with _translated():
-            self._pool = await self._open(1, seconds=self._timeout)
-            self._lock_pool = await self._open(0, seconds=LOCK_SECONDS)
+            self._pool = await self._open(1, self._size, seconds=self._timeout)
+            self._lock_pool = await self._open(0, self._lock_size, seconds=LOCK_SECONDS)
 
-    async def _open(self, least: int, *, seconds: float) -> asyncpg.Pool[Any]:
+    async def _open(self, least: int, most: int, *, seconds: float) -> asyncpg.Pool[Any]:
         return await asyncpg.create_pool(
             self._dsn,
             min_size=least,
-            max_size=self._size,
+            max_size=most,
             timeout=self._timeout,
             command_timeout=seconds,
             max_inactive_connection_lifetime=60.0,
@@ -159,7 +162,7 @@ def dsn(url: str) -> tuple[str, dict[str, str]]:
     """Split a store URL into what the driver understands and our own settings."""
     parts = urlsplit(url)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
-    own = {name: value for name, value in pairs if name in ("pgbouncer", "pool_size", "timeout")}
+    own = {name: value for name, value in pairs if name in ("pgbouncer", "pool_size", "locks", "timeout")}
     rest = urlencode([(name, value) for name, value in pairs if name not in own])
     return urlunsplit(("postgresql", parts.netloc, parts.path, rest, "")), own
 
