@@ -121,6 +121,15 @@ class Chain:
         self._check_kept(value, back, native)
         return native, back
 
+    @property
+    def has_empty(self) -> bool:
+        """Whether there is a native value for no value at all."""
+        try:
+            self.write(None)
+        except Refused:
+            return False
+        return True
+
     def listed(self, value: Any) -> tuple[Any, ...]:
         """Name the native values declared to mean `value`, and the one that is written for it."""
         found: tuple[Any, ...] = ()

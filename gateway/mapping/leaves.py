@@ -57,6 +57,9 @@ class Leaf:
             if not self.chain.one_way and (known == value or same(self.attribute, known, value)):
                 # A native value that already means the same is left alone.
                 return known
+        if draft.creating and value is None and not self.chain.has_empty:
+            # A new record that is given nothing has what the system gives it: a column's default.
+            return None
         native, back = self._native(value, there)
         if len(self.names) > 1:
             for name, part in zip(self.names, native if native is not None else (None,) * len(self.names), strict=True):
