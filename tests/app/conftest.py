@@ -84,7 +84,7 @@ class Served:
     ) -> tuple[int, Any, Mapping[str, str]]:
         """Send a request with the tenant's token, or another; give status, body and headers."""
         headers = {"Authorization": f"Bearer {token or f'{tenant}-token'}", "Content-Type": "application/scim+json"}
-        url = f"{self.running.tenant_url(tenant)}{path}"
+        url = f"http://{self.running.address}/{tenant}/scim/v2{path}"
         data = None if body is None else json.dumps(body).encode()
         async with self.session.request(method, url, data=data, headers=headers) as answer:
             raw = await answer.read()
