@@ -20,8 +20,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.engine.calls import Answer
+from gateway.engine.tenants import Tenant
 from gateway.scim.errors import ScimError, ScimType, refuse
-from gateway.server import answers, bodies, gate, routes, token_requests
+from gateway.server import answers, bodies, gate, handlers, routes, token_requests
 from gateway.server.auth import Presented, certificates
 from gateway.server.boundary import PROGRESS, Boundary
 from gateway.server.codec import Decoder, answer_type, check_content_type
@@ -33,6 +34,7 @@ from gateway.server.limits import JsonLimits, ServerLimits
 from gateway.server.observer import ServerObserver
 from gateway.server.site import Site, SiteHolder, TenantSite
 from gateway.server.token_requests import TokenRequests
+from gateway.server.traffic.passage import BULK, Passage, passage
 
 
 def create_application(holder: SiteHolder, observer: ServerObserver, drain: Drain) -> web.Application:
@@ -113,7 +115,26 @@ class Service:
         handler = routes.handler_of(found, request.method)
         if _is_broken(request.rel_url.raw_query_string):
             raise refuse(ScimType.INVALID_VALUE, "the query string is not UTF-8")
-        return await handler(self._exchange(request, site, admission, found))
+        tenant_site = admission.tenant_site
+        if tenant_site.tenant is None:
+            raise ScimError(
+                503,
+                "the system behind the gateway was not reached yet; try again later",
+                retry_after=tenant_site.retry_after,
+            )
+        passed = await passage(
+            site.traffic,
+            tenant_site.bounds,
+            self._observer,
+            tenant=tenant_site.name,
+            caller=admission.grant.name,
+            verb=BULK if handler is handlers.bulk else request.method,
+        )
+        exchange = self._exchange(request, site, admission, found, tenant_site.tenant, passed)
+        if site.traffic is None:
+            return await handler(exchange)
+        with site.traffic.throttle.under_way(tenant_site.name):
+            return await handler(exchange)
 
     def _presented(self, request: web.Request, site: Site) -> Presented:
         peer = request.remote or ""
@@ -122,15 +143,15 @@ class Service:
         certificate = site.proxies.certificate(peer, request.headers) if der is None else self._certificate(der)
         return gate.presented(request.headers, site.proxies.client(peer, request.headers), certificate)
 
-    def _exchange(self, request: web.Request, site: Site, admission: Admission, found: routes.Match) -> Exchange:
-        tenant = admission.tenant_site.tenant
-        if tenant is None:
-            raise ScimError(
-                503,
-                "the system behind the gateway was not reached yet; try again later",
-                retry_after=admission.tenant_site.retry_after,
-            )
-
+    def _exchange(
+        self,
+        request: web.Request,
+        site: Site,
+        admission: Admission,
+        found: routes.Match,
+        tenant: Tenant,
+        passed: Passage,
+    ) -> Exchange:
         async def read(most: int, name: str) -> dict[str, Any]:
             check_content_type(request.headers.get("Content-Type"))
             data = await bodies.read(request, site.limits, most=most, name=name)
@@ -146,6 +167,7 @@ class Service:
             read=read,
             deadline=self._clock() + site.limits.request_seconds,
             progress=request[PROGRESS],
+            passage=passed,
             if_match=request.headers.get("If-Match"),
             if_none_match=request.headers.get("If-None-Match"),
             endpoint=found.endpoint,

@@ -13,6 +13,7 @@ from gateway.scim.errors import ScimError
 from gateway.server.auth.authenticator import READING, Grant
 from gateway.server.observer import Progress
 from gateway.server.site import Site, TenantSite
+from gateway.server.traffic.passage import BULK, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Exchange:
     """What a handler needs, without HTTP.
 
     `base_url` is the tenant's SCIM root as the client knows it; `query` the raw query string; `read` reads and decodes
-    the body, refusing more than so many bytes under the limit's name; `deadline` in seconds of the loop's clock.
+    the body, refusing more than so many bytes under the limit's name; `deadline` in seconds of the loop's clock;
+    `passage` is what is still to be checked before anything is done.
     """
 
     site: Site
@@ -32,6 +34,7 @@ class Exchange:
     read: Callable[[int, str], Awaitable[dict[str, Any]]] = field(repr=False)
     deadline: float
     progress: Progress
+    passage: Passage = field(repr=False)
     if_match: str | None = None
     if_none_match: str | None = None
     endpoint: str = ""
@@ -59,8 +62,16 @@ class Exchange:
         raise ScimError(403, f"these credentials may not {operation} {resource_type} resources")
 
     async def body(self) -> dict[str, Any]:
-        """Read the body of anything but bulk."""
+        """Read the body; bulk has a limit of its own (B4)."""
+        if self.passage.verb == BULK:
+            return await self.read(self.tenant.limits.bulk_bytes, "maxPayloadSize")
         return await self.read(self.site.limits.body_bytes, "the limit of request bodies")
+
+    async def admitted_body(self) -> dict[str, Any]:
+        """Read the body of a change, and let it pass now that it is known what it asks."""
+        body = await self.body()
+        await self.passage.admit(body)
+        return body
 
     def call(self) -> Call:
         """Make the engine's call of the request, with the projection its query asks for."""

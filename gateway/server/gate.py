@@ -36,7 +36,8 @@ async def admit(
     host = host.lower()
     name = site.hosts.get(host) if target.tenant is None else target.tenant
     tenant_site = site.tenants.get(name) if name is not None else None
-    if site.sources is not None and (wait := await site.sources.blocked(presented.address)) > 0:
+    claimed = target.tenant or host
+    if site.sources is not None and (wait := await site.sources.blocked(presented.address, claimed)) > 0:
         observer.authentication("", "", "limited")
         raise ScimError(429, "too many failed attempts from this address", retry_after=wait)
     authenticator = site.decoy if tenant_site is None else tenant_site.authenticator
@@ -44,7 +45,7 @@ async def admit(
     if tenant_site is None or grant is None:
         observer.authentication("" if tenant_site is None else tenant_site.name, "", "refused")
         if site.sources is not None:
-            await site.sources.failed(presented.address)
+            await site.sources.failed(presented.address, claimed)
         refuse(presented)
     if not tenant_site.addresses.allows(presented.address):
         observer.authentication(tenant_site.name, grant.method, "refused")

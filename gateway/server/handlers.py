@@ -18,7 +18,7 @@ async def create(exchange: Exchange) -> Answer:
     """POST /Users (H1)."""
     served = exchange.served
     exchange.begin("create", served)
-    return await exchange.site.resources.create(exchange.call(), served, await exchange.body())
+    return await exchange.site.resources.create(exchange.call(), served, await exchange.admitted_body())
 
 
 async def read(exchange: Exchange) -> Answer:
@@ -32,20 +32,21 @@ async def replace(exchange: Exchange) -> Answer:
     """PUT /Users/{id}."""
     served = exchange.served
     exchange.begin("replace", served)
-    return await exchange.site.resources.replace(exchange.call(), served, exchange.id, await exchange.body())
+    return await exchange.site.resources.replace(exchange.call(), served, exchange.id, await exchange.admitted_body())
 
 
 async def patch(exchange: Exchange) -> Answer:
     """PATCH /Users/{id}."""
     served = exchange.served
     exchange.begin("patch", served)
-    return await exchange.site.resources.patch(exchange.call(), served, exchange.id, await exchange.body())
+    return await exchange.site.resources.patch(exchange.call(), served, exchange.id, await exchange.admitted_body())
 
 
 async def delete(exchange: Exchange) -> Answer:
     """DELETE /Users/{id}."""
     served = exchange.served
     exchange.begin("delete", served)
+    await exchange.passage.admit()
     return await exchange.site.resources.delete(exchange.call(), served, exchange.id)
 
 
@@ -86,8 +87,9 @@ async def bulk(exchange: Exchange) -> Answer:
         raise ScimError(403, "these credentials may only read")
     if not permissions.bulk:
         raise ScimError(403, "these credentials may not send bulk requests")
-    body = await exchange.read(exchange.tenant.limits.bulk_bytes, "maxPayloadSize")
+    body = await exchange.body()
     _permit_each(exchange, body)
+    await exchange.passage.admit(body)
     return await exchange.site.bulk.run(exchange.call(), body)
 
 

@@ -18,7 +18,8 @@ from gateway.server.auth.authenticator import Authenticator
 from gateway.server.limits import ServerLimits
 from gateway.server.oauth import TokenEndpoint
 from gateway.server.proxies import Addresses, Proxies
-from gateway.server.sources import Sources
+from gateway.server.traffic.passage import Bounds, Traffic
+from gateway.server.traffic.sources import Sources
 
 if TYPE_CHECKING:
     from gateway.engine.bulk import Bulk
@@ -36,8 +37,8 @@ class TenantSite:
 
     `tenant` is None while its backend was never reached: whoever authenticates is answered 503, to come back in
     `retry_after` seconds. `facts` and `resource_types` are what discovery tells; `facts.base_url` is ignored, the URL a
-    request came by counts. `addresses` is from where callers may come, `oauth`
-    the tenant's own token endpoint, whose authenticator is then one of `authenticator`.
+    request came by counts. `addresses` is from where callers may come, `oauth` the tenant's own token endpoint, whose
+    authenticator is then one of `authenticator`; `bounds` are its rates and brakes.
     """
 
     name: str
@@ -48,6 +49,7 @@ class TenantSite:
     retry_after: float = 10.0
     addresses: Addresses = field(default_factory=Addresses)
     oauth: TokenEndpoint | None = None
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,9 @@ class Site:
     own) to the tenant served there at ``/scim/v2``. `public_url` has no trailing slash and decides every location
     (``https://scim.example.com``); the Host header decides nothing but the choice among `hosts`. `decoy` is asked where
     a tenant does not exist, so that this takes the time of a wrong token. `ready` are the checks of ``/readyz``.
-    `sources` remembers who fails to authenticate; None lets everybody try for ever. `proxies` are those in front of the
-    gateway; without any, a connection's other end is the client.
+    `sources` remembers who fails to authenticate; None lets everybody try for ever. `traffic` counts requests against
+    the tenants' bounds; None lets everything pass. Both outlive reloads. `proxies` are those in front of the gateway;
+    without any, a connection's other end is the client.
     """
 
     tenants: Mapping[str, TenantSite]
@@ -72,6 +75,7 @@ class Site:
     limits: ServerLimits = field(default_factory=ServerLimits)
     ready: Mapping[str, Check] = field(default_factory=dict)
     sources: Sources | None = None
+    traffic: Traffic | None = None
     proxies: Proxies = field(default_factory=Proxies)
 
 

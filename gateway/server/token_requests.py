@@ -69,7 +69,8 @@ class TokenRequests:
             return _metadata(request, endpoint, presented)
         if request.method != "POST":
             raise ScimError(405, "tokens are asked for with POST", headers={"Allow": "POST"})
-        if site.sources is not None and (wait := await site.sources.blocked(presented.address)) > 0:
+        claimed = target.tenant or host
+        if site.sources is not None and (wait := await site.sources.blocked(presented.address, claimed)) > 0:
             self._observer.authentication("", "", "limited")
             raise ScimError(429, "too many failed attempts from this address", retry_after=wait)
         try:
@@ -77,7 +78,8 @@ class TokenRequests:
             if tenant_site is None or not tenant_site.addresses.allows(presented.address):
                 raise OAuthError("access_denied", "this client is not taken from this address", 403)
         except OAuthError as error:
-            await self._refused(site, tenant_site, presented, error)
+            if error.error == "invalid_client":
+                await self._refused(site, tenant_site, presented.address, claimed)
             return _refusal(error, request)
         progress.tenant, progress.caller, progress.method = tenant_site.name, client, "oauth"
         self._observer.authentication(tenant_site.name, "oauth", "granted")
@@ -90,13 +92,10 @@ class TokenRequests:
         data = await bodies.read(request, limits, most=MOST_BYTES, name="the limit of token requests")
         return await endpoint.grant(request.headers.get("Authorization", ""), parse_form(data))
 
-    async def _refused(
-        self, site: Site, tenant_site: TenantSite | None, presented: Presented, error: OAuthError
-    ) -> None:
-        if error.error == "invalid_client":
-            self._observer.authentication("" if tenant_site is None else tenant_site.name, "oauth", "refused")
-            if site.sources is not None:
-                await site.sources.failed(presented.address)
+    async def _refused(self, site: Site, tenant_site: TenantSite | None, address: str, claimed: str) -> None:
+        self._observer.authentication("" if tenant_site is None else tenant_site.name, "oauth", "refused")
+        if site.sources is not None:
+            await site.sources.failed(address, claimed)
 
 
 def _metadata(request: web.Request, endpoint: TokenEndpoint | None, presented: Presented) -> web.Response:

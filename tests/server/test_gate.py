@@ -31,13 +31,13 @@ class Blocked:
 
     def __init__(self, blocked: str = "") -> None:
         self.address = blocked
-        self.failures: list[str] = []
+        self.failures: list[tuple[str, str]] = []
 
-    async def blocked(self, address: str) -> float:
+    async def blocked(self, address: str, tenant: str) -> float:
         return 7.0 if address == self.address else 0.0
 
-    async def failed(self, address: str) -> None:
-        self.failures.append(address)
+    async def failed(self, address: str, tenant: str) -> None:
+        self.failures.append((address, tenant))
 
 
 def told(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
@@ -154,7 +154,7 @@ async def test_failures_are_counted_by_source(stranger: TestClient, world: World
     await stranger.get(USERS)
     await stranger.get("/nowhere/scim/v2/Users")
     await stranger.get(USERS, headers={"Authorization": f"Bearer {TOKEN}"})
-    assert sources.failures == ["127.0.0.1", "127.0.0.1"]
+    assert sources.failures == [("127.0.0.1", "acme"), ("127.0.0.1", "nowhere")]
 
 
 async def test_backend_never_reached(client: TestClient, stranger: TestClient, world: World) -> None:

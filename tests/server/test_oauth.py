@@ -327,10 +327,10 @@ async def test_failures_are_held_against_their_source(stranger: TestClient, worl
         failures = 0
         wait = 0.0
 
-        async def blocked(self, address: str) -> float:
+        async def blocked(self, address: str, tenant: str) -> float:
             return self.wait
 
-        async def failed(self, address: str) -> None:
+        async def failed(self, address: str, tenant: str) -> None:
             self.failures += 1
 
     sources = Sources()
