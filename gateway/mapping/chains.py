@@ -194,7 +194,8 @@ def _through(ask: Ask, steps: Sequence[Codec], place: int) -> Answer | None:
     if place == len(steps):
         return Answer((ask,))
     if ask.op is Op.IN:
-        return _combined(Answer(), [_through(Ask(Op.EQ, value, ask.folded), steps, place) for value in ask.value])
+        singles = [_through(replace(ask, op=Op.EQ, value=value), steps, place) for value in ask.value]
+        return _combined(Answer(), singles)
     step = steps[place]
     if ask.op is Op.EQ and ask.value is None:
         present = _through(Ask(Op.PR), steps, place)
@@ -230,24 +231,22 @@ def _combined(outer: Answer, answers: Sequence[Answer | None]) -> Answer | None:
 
 def _merged(asks: Sequence[Ask]) -> tuple[Ask, ...]:
     """Make one question of several for equal values."""
-    equal: dict[bool, list[Any]] = {False: [], True: []}
+    equal: dict[tuple[bool, bool], list[Any]] = {}
     others: list[Ask] = []
     for ask in asks:
-        if ask.op is Op.EQ and ask.value is not None:
-            equal[ask.folded].append(ask.value)
+        if ask.op is Op.EQ and ask.value is not None and not isinstance(ask.value, dict):
+            equal.setdefault((ask.folded, ask.normal), []).append(ask.value)
         elif ask.op is Op.IN:
-            equal[ask.folded] += ask.value
+            equal.setdefault((ask.folded, ask.normal), []).extend(ask.value)
         else:
             others.append(ask)
-    for folded, values in equal.items():
-        if values:
-            unique = tuple(dict.fromkeys(values)) if all(_hashable(value) for value in values) else tuple(values)
-            others.append(Ask(Op.EQ, unique[0], folded) if len(unique) == 1 else Ask(Op.IN, unique, folded))
+    for (folded, normal), values in equal.items():
+        unique = tuple(dict.fromkeys(values))
+        if len(unique) == 1:
+            others.append(Ask(Op.EQ, unique[0], folded, normal))
+        else:
+            others.append(Ask(Op.IN, unique, folded, normal))
     return tuple(others)
-
-
-def _hashable(value: Any) -> bool:
-    return not isinstance(value, dict | list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,9 @@ def _narrowed(place: Place) -> Iterator[tuple[AttributePath, Write, bool]]:
         case LinkedMany(sources=sources):
             if len(writes := {source.write for source in sources}) == 1:
                 yield top, writes.pop(), False
+            if (display := top.leaf.sub("display")) is not None:
+                # What a member is called is read from the member; what a client sends there is no business of its own.
+                yield AttributePath(top.attribute, display, top.extension), Write.NEVER, False
         case Many(places=inner):
             if place.policy != "keep" and _read_only(inner):
                 yield top, Write.NEVER, False

@@ -8,7 +8,7 @@ is not exact cannot be negated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backends.contract import And, AnyRow, Capabilities, Compare, Filter, Match, Not, Op, Or
 from gateway.mapping.codecs import Answer, Ask
@@ -85,13 +85,13 @@ class Terms:
         declared = self.filters.get(name if self.rows is None else f"{self.rows}.{name}", {})
         for ignore_case in (True, False) if ask.folded else (False, True):
             match = declared.get((ask.op, ignore_case))
-            if match is not None and (ignore_case or not ask.folded):
-                exact = match is Match.EXACT and ignore_case is ask.folded
+            if match is not None and (ignore_case or ask.normal or not ask.folded):
+                exact = match is Match.EXACT and (ask.normal or ignore_case is ask.folded)
                 return Condition(Compare(name, ask.op, ask.value, ignore_case), exact)
         if ask.op is Op.IN:
-            return self.any([self.ask(name, Ask(Op.EQ, value, ask.folded)) for value in ask.value])
+            return self.any([self.ask(name, replace(ask, op=Op.EQ, value=value)) for value in ask.value])
         if ask.op is Op.EQ and any(op is Op.IN for op, _ in declared):
-            return self.ask(name, Ask(Op.IN, (ask.value,), ask.folded))
+            return self.ask(name, replace(ask, op=Op.IN, value=(ask.value,)))
         return UNKNOWN
 
     def all(self, conditions: Sequence[Condition]) -> Condition:

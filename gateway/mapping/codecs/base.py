@@ -32,6 +32,8 @@ class Refused(Exception):
 class Ask:
     """A question about a value: ``value op it``; `folded` compares text without regard to case.
 
+    `normal`: all native text is in one case, so that a backend that cannot ignore case may be asked all the same.
+
     `op` is one of eq, co, sw, ew, gt, ge, lt, le, pr and, from codecs only, in; ne is asked as the negation of eq.
     Codecs ask ``eq None`` for "is empty".
     """
@@ -39,6 +41,7 @@ class Ask:
     op: Op
     value: Any = field(default=None, repr=False)
     folded: bool = False
+    normal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,7 @@ def _integer_as_text(digits: int) -> Codec:
     def ask(ask: Ask) -> Answer | None:
         if ask.op is Op.PR:
             return Answer((ask,), exact=False)
-        if ask.op is Op.EQ:
-            return Answer((Ask(Op.EQ, encode(ask.value)),)) if digits else None
-        return None
+        return None  # one number has many spellings
 
     return Codec(encode, decode, ask, (int,), (str,), many_to_one=True)
 
@@ -95,7 +93,7 @@ def _decimal_as_text(digits: int, decimals: int | None, point: str) -> Codec:
             if scaled != exact:
                 raise Refused(f"has more than {decimals} decimals")
             exact = scaled
-        text = f"{exact:f}"
+        text = f"{exact or abs(exact):f}"
         whole, dot, rest = text.partition(".")
         return f"{whole.zfill(digits)}{point if dot else ''}{rest}"
 
@@ -139,7 +137,9 @@ def zeros(arguments: Any, site: Site) -> Codec:
             case Op.EQ:
                 if ask.value != decode(ask.value):
                     return NEVER
-                return Answer((Ask(Op.EQ, encode(ask.value)),))
+                # Somebody may have written fewer zeros than the width asks for.
+                spellings = (ask.value.zfill(size) for size in range(len(encode(ask.value)), len(ask.value) - 1, -1))
+                return Answer((Ask(Op.IN, tuple(spellings)),))
             case Op.EW | Op.CO | Op.SW:
                 return Answer((Ask(Op.CO if ask.op is Op.SW else ask.op, ask.value),), exact=False)
             case Op.PR:
@@ -177,6 +177,8 @@ def numeric(site: Site) -> Codec:
     def ask(ask: Ask) -> Answer | None:
         if ask.op is Op.PR:
             return Answer((ask,), exact=kind is int or (kind is not None and not whole))
-        return Answer((Ask(ask.op, ask.value),)) if ask.op in _ORDER else None
+        # What is no number to us, such as infinity, has an order all the same.
+        return Answer((Ask(ask.op, ask.value),), exact=kind is int or ask.op is Op.EQ) if ask.op in _ORDER else None
 
-    return Codec(encode, decode, ask, (int, float, Decimal), (kind,) if kind else (), ordered=True)
+    kinds = (kind,) if kind else ()
+    return Codec(encode, decode, ask, (int, float, Decimal), kinds, total=kind is int, ordered=True)

@@ -53,7 +53,10 @@ def lower(arguments: Any, site: Site) -> Codec:
 
 
 def _cased(write: Callable[[str], str]) -> Codec:
-    """What is folded first has one native form for all its spellings: a compare of bytes then finds them all."""
+    """What is folded first has one native form for all its spellings.
+
+    It is looked for without regard to case, where the backend can, to find also what others wrote (R-L6).
+    """
 
     def ask(ask: Ask) -> Answer | None:
         match ask.op:
@@ -61,7 +64,8 @@ def _cased(write: Callable[[str], str]) -> Codec:
                 return Answer((ask,))
             case Op.EQ | Op.CO | Op.SW | Op.EW:
                 # Beyond ASCII one capital may stand for several letters at a boundary of the text looked for.
-                return Answer((Ask(ask.op, write(ask.value)),), exact=ask.folded and ask.value.isascii())
+                near = Ask(ask.op, write(ask.value), folded=True, normal=True)
+                return Answer((near,), exact=ask.folded and ask.value.isascii())
         return None
 
     return Codec(write, identity, ask, (str,), (str,), total=True, ordered=True, folds=True)

@@ -68,7 +68,7 @@ def day(arguments: Any, site: Site) -> Codec:
         midnight = moment.time() == time()
         # A day counts as its midnight: later on the same day is already after it.
         op = ask.op if midnight else Op.GT if ask.op in (Op.GT, Op.GE) else Op.LE
-        return Answer((Ask(op, write(near)),), exact=not marks)
+        return Answer((Ask(op, write(near)),), exact=not marks and site.native is date)
 
     kinds = (site.native,) if site.native else ()
     return Codec(
@@ -123,7 +123,7 @@ def timestamp(arguments: Any, site: Site) -> Codec:
         op = ask.op if back == moment else Op.GT if ask.op in (Op.GT, Op.GE) else Op.LE
         if back > moment:
             return None
-        return Answer((Ask(op, native),), exact=not marks)
+        return Answer((Ask(op, native),), exact=not marks and site.native is datetime)
 
     kinds = (site.native,) if site.native else ()
     return Codec(
