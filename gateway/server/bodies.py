@@ -30,8 +30,13 @@ async def read(request: web.BaseRequest, limits: ServerLimits, *, most: int, nam
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     try:
-        async with asyncio.timeout(limits.body_seconds):
-            data = await _collect(request, most, name)
+        if request.content.is_eof():
+            data = request.content.read_nowait()
+            if len(data) > most:
+                raise _too_large(name, most)
+        else:
+            async with asyncio.timeout(limits.body_seconds):
+                data = await _collect(request, most, name)
     except TimeoutError:
         raise ScimError(408, "the body did not arrive in time") from None
     except (ClientError, HttpProcessingError, ConnectionError):

@@ -41,6 +41,8 @@ class TokenTarget:
 
 def locate(raw_path: str) -> TokenTarget | None:
     """Tell whether a path is one of the token endpoint's."""
+    if "oauth" not in raw_path:
+        return None
     for kind, pattern in _PATHS:
         if (found := pattern.fullmatch(raw_path)) is not None:
             return TokenTarget(kind, found["tenant"])

@@ -80,7 +80,9 @@ class Redaction:
     def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         error = event.pop("exc_info", None)
         for name, value in list(event.items()):
-            event[name] = _written(name, value)
+            # Most fields are plain and spelt as they are listed: those cost one look.
+            if FIELDS.get(name) is not Mark.PLAIN:
+                event[name] = _written(name, value)
         if isinstance(error, BaseException):
             event["error"] = _name(error)
             event["chain"] = [_line(one) for one in _causes(error)]

@@ -189,4 +189,8 @@ def test_table_is_matched_row_by_row() -> None:
     assert list(found.handlers) == ["POST"]
     assert routes.match(("Users", "7"), endpoints) == routes.Match(dict(routes.ROUTES)["{type}/{id}"], "users", "7")
     assert routes.match(("Nothing",), endpoints) is None
+    assert routes.match(("{type}",), endpoints) is None
+    assert routes.match(("{type}", "{id}"), endpoints) is None
+    assert routes.match(("Users", "{id}"), endpoints) is None
+    assert routes.match(("Me", "x"), endpoints) is None
     assert routes.match(("Users", "7", "8"), endpoints) is None
