@@ -25,6 +25,7 @@ from gateway.scim.schema import Attribute
 
 VALUE = "value"
 """The name under which the value of an element of a simple attribute is held here."""
+PRIMARY = "primary"
 Element = dict[str, Any]
 Refusals = dict[int, ScimError]
 """Why an element was not taken by a place that was meant for it, by position."""
@@ -75,7 +76,7 @@ class Shape:
             return read_one
 
         def read(fields: Mapping[str, Any]) -> Element | None:
-            found = {name: value for name, part in parts if (value := part(fields)) is not None}
+            found = {name: value for name, part in parts if says(name, value := part(fields))}
             return {**found, **constants} if found else None
 
         return read
@@ -113,6 +114,11 @@ class Shape:
         sub = self.attribute.sub(name) or self.attribute
         constants = {**self.fixed, **self.defaults}
         return constant_condition(sub, constants.get(name), op, value)
+
+
+def says(name: str, value: Any) -> bool:
+    """Tell whether a sub-attribute says anything: not to be the primary one is what every other element is anyway."""
+    return value is not None and not (name == PRIMARY and value is False)
 
 
 def _implies_presence(condition: Condition) -> bool:
@@ -369,7 +375,7 @@ class Rows:
                     row[column] = there
                 else:
                     row[column], known = leaf.column(value, there)
-            if known is not None:
+            if says(name, known):
                 back[name] = known
         return row, back
 

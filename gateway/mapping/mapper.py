@@ -15,12 +15,13 @@ from gateway.mapping.layout import Layout, valued
 from gateway.mapping.placement import Place
 from gateway.mapping.plans import Part, ReadPlan
 from gateway.mapping.references import Linked, LinkedMany
-from gateway.mapping.singles import Single
+from gateway.mapping.singles import Constant, Membership, Single
 from gateway.scim.discovery import Override
 from gateway.scim.filters import Filter
 from gateway.scim.operations import Operation
 from gateway.scim.paths import AttributePath
 from gateway.scim.project import Projection
+from gateway.scim.schema import Type
 
 _REMEMBERED = 128
 """Plans kept per mapping: clients ask for the same few projections."""
@@ -33,7 +34,8 @@ class ResourceMapping:
     `dead_mark` the native fields a delete writes where it only marks. `marks` names the fields `is_dead` looks at.
     `supported` and `overrides` say what of the schema is true of this tenant (`discovery.narrow_type`). `slow` names
     the attributes whose writing blocks: run `encode`, `diff` and `build` elsewhere for them. `owned`: native values of
-    this entity's fields that a codec claims for itself (a group that means "active"), by field.
+    this entity's fields that a codec claims for itself (a group that means "active"), by field. `always`: attributes
+    that have a value whatever a client does, since the system has no way to say that they have none.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ResourceMapping:
         self.supported = supported
         self.overrides = overrides
         self.owned = owned
+        self.always = frozenset(_always(layout))
         self.slow = frozenset(
             text for text, place in layout.places.items() if isinstance(place, Single) and place.leaf.chain.slow
         )
@@ -186,6 +189,16 @@ class ResourceMapping:
             if path is not None:
                 found += keeping.index(path, value)
         return tuple(found)
+
+
+def _always(layout: Layout) -> Iterator[str]:
+    """Name what is always true or false: systems that have no third state."""
+    for text, place in layout.places.items():
+        match place:
+            case Single(leaf=leaf) if leaf.attribute.type is Type.BOOLEAN and not leaf.chain.has_empty:
+                yield text
+            case Membership() | Constant():
+                yield text
 
 
 def _parts(layout: Layout) -> Iterator[tuple[AttributePath, Part, Place | None]]:
