@@ -180,7 +180,7 @@ def _tenant(configuration: Configuration, name: str, problems: list[Problem]) ->
             hint = nearest(spec.backend, configuration.settings.backends)
             problems.append(configuration.problem((*at, "backend"), f"there is no backend {spec.backend!r}{hint}"))
         try:
-            built = resource_type(kind, spec, known)
+            built = resource_type(kind, spec, known, strict=section.mode == "strict")
         except ValueError as error:
             problems.append(configuration.problem(at, str(error)))
             continue

@@ -158,7 +158,10 @@ class Gateway:
             authenticator=callers.authenticator(plan.name, section),
             tenant=None,
             facts=sites.facts(plan, self.blueprint),
-            resource_types=tuple(sites.public_type(one, mappings[one.name]) for one in plan.resources),
+            resource_types=tuple(
+                sites.public_type(sites.checked_type(one, mappings[one.name]), mappings[one.name])
+                for one in plan.resources
+            ),
             retry_after=RETRY_AFTER,
             addresses=addresses(section),
         )
@@ -175,7 +178,7 @@ class Gateway:
         return replace(
             waiting,
             tenant=sites.tenant(plan, self.blueprint, served),
-            resource_types=tuple(one.resource_type for one in served.values()),
+            resource_types=tuple(sites.public_type(one.resource_type, one.mapping) for one in served.values()),
         )
 
     def _mappings(self, plan: TenantPlan, described: Mapping[str, Described] | None) -> dict[str, ResourceMapping]:

@@ -14,7 +14,7 @@ from gateway.engine.guard import Guard
 from gateway.engine.tenants import Limits, Served, Tenant
 from gateway.mapping import ResourceMapping
 from gateway.scim import dialects
-from gateway.scim.discovery import Facts, narrow_type
+from gateway.scim.discovery import Facts, Override, narrow_type
 from gateway.scim.schema import ResourceType, Uniqueness
 from gateway.server.auth import Authenticator, StaticToken, StaticTokens
 from gateway.server.limits import JsonLimits, ServerLimits
@@ -45,14 +45,22 @@ def cursor_key(settings: Settings, tenant: str) -> bytes:
     return hmac.new(secret, f"cursor/{tenant}".encode(), hashlib.sha256).digest()
 
 
-def public_type(plan: ResourcePlan, mapping: ResourceMapping) -> ResourceType:
+def checked_type(plan: ResourcePlan, mapping: ResourceMapping) -> ResourceType:
     """Narrow a resource type to what has a place, with the differences the settings name (D4, C2)."""
     return narrow_type(plan.resource_type, mapping.supported, mapping.overrides)
 
 
+def public_type(checked: ResourceType, mapping: ResourceMapping) -> ResourceType:
+    """Make what discovery tells of a type whose requests are checked by `checked`.
+
+    What always has a value is told to be required, for it cannot be taken away; a create may leave it to the system.
+    """
+    return narrow_type(checked, None, {path: Override(required=True) for path in sorted(mapping.always)})
+
+
 def served(plan: ResourcePlan, mapping: ResourceMapping, guard: Guard, fields: Mapping[str, Field] | None) -> Served:
     """Put together one resource type of one tenant."""
-    narrowed = public_type(plan, mapping)
+    narrowed = checked_type(plan, mapping)
     return Served(
         resource_type=narrowed,
         mapping=mapping,

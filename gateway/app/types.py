@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.mapping.spec import ResourceSpec
 from gateway.scim import standard
-from gateway.scim.schema import ResourceType, Schema
+from gateway.scim.schema import Attribute, ResourceType, Schema
 from gateway.settings import Configuration, Problem
 
 STANDARD = ("User", "Group")
@@ -30,8 +30,30 @@ def known_schemas(configuration: Configuration, tenant: str, problems: list[Prob
     return known
 
 
-def resource_type(name: str, spec: ResourceSpec, known: Mapping[str, Schema]) -> ResourceType:
-    """Make the resource type a tenant's settings describe; raise ValueError with the reason."""
+def resource_type(name: str, spec: ResourceSpec, known: Mapping[str, Schema], *, strict: bool) -> ResourceType:
+    """Make the resource type a tenant's settings describe; raise ValueError with the reason.
+
+    Unless `strict`, a country may be any text: directories hold "Germany", and refusing that would refuse the whole
+    account (D4, S16).
+    """
+    made = _made(name, spec, known)
+    if strict:
+        return made
+    extensions = {urn: _with_any_country(schema) for urn, schema in made.extensions.items()}
+    return replace(made, schema=_with_any_country(made.schema), extensions=extensions)
+
+
+def _with_any_country(schema: Schema) -> Schema:
+    return replace(schema, attributes=tuple(_any_country(attribute) for attribute in schema.attributes))
+
+
+def _any_country(attribute: Attribute) -> Attribute:
+    subs = tuple(_any_country(sub) for sub in attribute.sub_attributes)
+    form = None if attribute.format == "country" else attribute.format
+    return replace(attribute, sub_attributes=subs, format=form)
+
+
+def _made(name: str, spec: ResourceSpec, known: Mapping[str, Schema]) -> ResourceType:
     if name in STANDARD and spec.urn is None and spec.extensions is None:
         served = standard.resource_type(name)
         return served if spec.endpoint is None else replace(served, endpoint=spec.endpoint)
