@@ -176,7 +176,7 @@ def numeric(site: Site) -> Codec:
 
     def ask(ask: Ask) -> Answer | None:
         if ask.op is Op.PR:
-            return Answer((ask,), exact=kind is int or (kind is not None and not whole))
+            return Answer((ask,), exact=kind is int)
         # What is no number to us, such as infinity, has an order all the same.
         return Answer((Ask(ask.op, ask.value),), exact=kind is int or ask.op is Op.EQ) if ask.op in _ORDER else None
 

@@ -104,10 +104,11 @@ def padded(arguments: Any, site: Site) -> Codec:
         if ask.op is Op.EQ:
             if bare != ask.value:
                 return NEVER
-            if width is not None:
-                return Answer((Ask(Op.EQ, encode(bare), ask.folded),)) if len(bare) <= width else NEVER
-            near = Op.SW if side == "right" else Op.EW
-            return Answer((Ask(near, bare, ask.folded),), exact=False)
+            edge = Op.SW if side == "right" else Op.EW
+            if width is None or (ask.folded and any(letter.isalpha() for letter in bare)):
+                # Without regard to case "ß" equals "SS": what is equal may be filled up differently.
+                return Answer((Ask(edge, bare, ask.folded),), exact=False)
+            return Answer((Ask(Op.EQ, encode(bare), ask.folded),)) if len(bare) <= width else NEVER
         edge = Op.SW if side == "right" else Op.EW
         if ask.op is edge:
             return Answer((ask,), exact=False)

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from backends.contract import Op
-from gateway.mapping.codecs.base import ALWAYS, Answer, Ask, Codec, Refused, Site, options
+from gateway.mapping.codecs.base import ALWAYS, NEVER, Answer, Ask, Codec, Refused, Site, options
 from gateway.mapping.codecs.calendars import (
     day_format,
     magic_option,
@@ -111,7 +111,10 @@ def timestamp(arguments: Any, site: Site) -> Codec:
         if ask.op is Op.PR:
             return _present(ask, marks)
         if ask.op is Op.EQ:
-            return Answer((Ask(Op.EQ, encode(ask.value)),)) if ordered else None
+            native = encode(ask.value)
+            if read(native) != instant(ask.value):
+                return NEVER
+            return Answer((Ask(Op.EQ, native),)) if ordered else None
         if ask.op not in _ORDER or not ordered:
             return None
         moment = instant(ask.value)
