@@ -1,0 +1,219 @@
+"""Reading: single records, pages of them, and what is looked through because no system is trusted to filter."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from backends.contract import KEY, BackendError, Capabilities, NotFoundError, Page, Query, Record, UnsupportedError
+from backends.kit.paging import decode, encode, page
+from backends.kit.queries import admit
+from backends.kit.together import together
+from backends.rest.calls import UnfitValueError
+from backends.rest.exchange import Exchange
+from backends.rest.links import Links
+from backends.rest.model import Entity
+from backends.rest.paging import Position
+from backends.rest.questions import ByKeys, ByList, Plan, plan
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A record as the system gave it."""
+
+    key: str
+    document: Any
+    version: str | None
+
+
+class Reading:
+    """Reads one entity."""
+
+    def __init__(self, entity: Entity, exchange: Exchange, links: Links, capabilities: Capabilities) -> None:
+        self._entity = entity
+        self._exchange = exchange
+        self._links = links
+        self._capabilities = capabilities
+
+    async def get(self, key: str, fields: frozenset[str]) -> Record:
+        """Read one record; raise `NotFoundError` for a key that no visible record has, in that very spelling."""
+        self._entity.require(fields)
+        return await self.record(await self.native(key), fields)
+
+    async def native(self, key: str) -> Native:
+        """Read one record as the system has it."""
+        entity = self._entity
+        if not key:
+            raise NotFoundError("there is no such record")
+        if entity.get is None:
+            return await self._listed(key)
+        reply = await self._exchange.call(entity.get, {"key": entity.sent(key)})
+        document = entity.record.read(reply.document)
+        if document in (None, [], {}):
+            raise NotFoundError("there is no such record")
+        document = document[0] if isinstance(document, list) else document
+        # A system may answer to another spelling: that is another key.
+        if entity.key_of(document) != key or not entity.visible(document):
+            raise NotFoundError("there is no such record")
+        return Native(key, document, entity.version_of(document, reply.answer.headers))
+
+    async def record(self, native: Native, fields: Iterable[str]) -> Record:
+        """Show fields of a record, those with calls of their own among them."""
+        apart = [name for name in fields if self._entity.fields[name].settings.apart]
+        record = self.light(native, [name for name in fields if name not in apart])
+        if not apart:
+            return record
+        read = await together(
+            lambda name: self._links.values(self._entity, name, native.key), apart, at_once=self._exchange.at_once
+        )
+        return Record(native.key, {**record.fields, **dict(zip(apart, read, strict=True))}, native.version)
+
+    def light(self, native: Native, fields: Iterable[str]) -> Record:
+        """Show fields that are part of a record."""
+        return Record(
+            native.key, {name: self._entity.fields[name].read(native.document) for name in fields}, native.version
+        )
+
+    async def search(self, query: Query) -> Page:
+        """Answer a query: in pages of the system where one list has it all in its order, else worked out in memory."""
+        entity = self._entity
+        entity.require(query.fields)
+        admit(query, self._capabilities)
+        chosen = plan(entity, query.where)
+        if not isinstance(chosen.source, ByKeys) and len(chosen.source) == 1:
+            (source,) = chosen.source
+            sure = chosen.trusted or not (query.total or query.offset)
+            if not source.one and not source.listing.whole and sure:
+                return await self._paged(query, chosen, source)
+        return await self._collected(query, chosen)
+
+    async def _collected(self, query: Query, chosen: Plan) -> Page:
+        """Collect all there is and cut the page out of it."""
+        shown = query.fields | chosen.needed | ({query.sort.field} - {KEY})
+        if query.sort.field != KEY and query.sort.field not in self._capabilities.sort:
+            raise UnsupportedError(f"cannot sort by {query.sort.field}")
+        light = frozenset(name for name in shown if not self._entity.fields[name].settings.apart)
+        if isinstance(chosen.source, ByKeys):
+            natives = await self._by_keys(chosen.source.keys)
+        else:
+            natives = list({native.key: native async for native in self._natives(chosen.source)}.values())
+        records = [self.light(native, light) for native in natives]
+        by_key = {native.key: native for native in natives}
+        found = page(
+            (record for record in records if chosen.test(record)),
+            Query(light, None, query.sort, query.limit, query.offset, query.cursor, query.total),
+        )
+        whole = await self._whole([by_key[record.key] for record in found.records], query.fields)
+        return Page(whole, found.total, found.cursor)
+
+    async def _natives(self, sources: Iterable[ByList]) -> AsyncIterator[Native]:
+        for source in sources:
+            try:
+                if source.one:
+                    reply = await self._exchange.call(source.listing.call, source.values)
+                    elements = [source.listing.record.read(source.listing.records.read(reply.document))]
+                else:
+                    every = source.listing.everything(self._exchange, source.values)
+                    elements = [element async for element in every]
+            except NotFoundError:
+                if not source.one:
+                    raise
+                continue
+            except UnfitValueError:
+                continue
+            found = [element for element in elements if element not in (None, [], {})]
+            for native in await self._visible(found, thin=source.listing.settings.thin):
+                yield native
+
+    async def _paged(self, query: Query, chosen: Plan, source: ByList) -> Page:
+        """Read one page of the system's own, or a part of it."""
+        listing, sort = source.listing, query.sort
+        values = dict(source.values)
+        if sort.descending and sort.field == KEY:
+            raise UnsupportedError("cannot sort by the key downwards")
+        if sort.field != KEY:
+            values["@order"] = "desc" if sort.descending else "asc"
+            if sort.ignore_case or source.listing is not self._entity.listing:
+                raise UnsupportedError(f"cannot sort by {sort.field} here")
+            listing = self._entity.sorts[sort.field]
+        position, skip, mark = self._begin(query, listing.numbered, listing.size(query.limit))
+        try:
+            part = await listing.part(self._exchange, values, position, listing.size(query.limit))
+        except UnfitValueError:
+            return Page((), 0 if query.total else None)
+        ends = self._ends(part.elements)
+        if mark is not None and skip == 0 and ends == mark:
+            raise BackendError("the system ignores how its list is paged")
+        taken = part.elements[skip : skip + query.limit]
+        natives = await self._visible(taken, thin=listing.settings.thin)
+        if chosen.needed:
+            kept = [native for native in natives if chosen.test(self.light(native, chosen.needed))]
+            if len(kept) < len(natives) and (query.total or query.offset):
+                raise BackendError("the system does not filter as its settings say")
+            natives = kept
+        cursor = None
+        if skip + len(taken) < len(part.elements):
+            cursor = encode(position, skip + len(taken), None)
+        elif part.following is not None:
+            cursor = encode(part.following, 0, ends)
+        total = part.total if query.total else None
+        return Page(await self._whole(natives, query.fields), total, cursor)
+
+    def _ends(self, elements: list[Any]) -> str | None:
+        """Name the first and last record of a part: the next one cannot have the same, unless paging is ignored."""
+        if len(elements) < 2:
+            return None
+        return f"{self._entity.key.read(elements[0])}\n{self._entity.key.read(elements[-1])}"
+
+    def _begin(self, query: Query, numbered: bool, size: int) -> tuple[Position | None, int, Any]:
+        if query.cursor is not None:
+            position, skip, mark = decode(query.cursor, 3)
+            if not isinstance(skip, int) or not isinstance(position, int | str | None):
+                raise UnsupportedError("the cursor is not one of this search")
+            return position, skip, mark
+        if not query.offset:
+            return None, 0, None
+        assert numbered
+        assert self._entity.listing is not None
+        if self._entity.listing.settings.paging.style == "offset":
+            return query.offset, 0, None
+        number, skip = divmod(query.offset, size)
+        return number, skip, None
+
+    async def _visible(self, elements: list[Any], *, thin: bool) -> list[Native]:
+        """Make records of a list's elements, read one by one where the list is thin; leave out what is excluded, and
+        what was deleted meanwhile."""
+        entity = self._entity
+        if thin:
+            return await self._by_keys(entity.key_of(element) for element in elements)
+        return [
+            Native(entity.key_of(element), element, entity.version_of(element, {}))
+            for element in elements
+            if entity.visible(element)
+        ]
+
+    async def _by_keys(self, keys: Iterable[str]) -> list[Native]:
+        found = await together(self._maybe, keys, at_once=self._exchange.at_once)
+        return [native for native in found if native is not None]
+
+    async def _maybe(self, key: str) -> Native | None:
+        try:
+            return await self.native(key)
+        except NotFoundError:
+            return None
+
+    async def _whole(self, natives: list[Native], fields: frozenset[str]) -> list[Record]:
+        return await together(lambda native: self.record(native, fields), natives, at_once=self._exchange.at_once)
+
+    async def _listed(self, key: str) -> Native:
+        """Find a record in the list, where the system cannot read one."""
+        compare = next((item for item in self._entity.filters if item.field == KEY and "eq" in item.ops), None)
+        values = {} if compare is None else {"value": self._entity.sent(key), "key": self._entity.sent(key)}
+        listing = self._entity.listing if compare is None else compare.listing
+        assert listing is not None
+        source = ByList(listing, values, one=compare is not None and compare.one)
+        async for native in self._natives((source,)):
+            if native.key == key:
+                return native
+        raise NotFoundError("there is no such record")
