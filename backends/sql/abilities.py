@@ -11,7 +11,7 @@ from typing import Any
 
 from backends.contract import KEY, Capabilities, Match, Op
 from backends.kit.evaluate import operators
-from backends.sql.model import ColumnField, Entity, ListField, LookupField, RowsField
+from backends.sql.model import ColumnField, Entity, ListField, LookupField, PackedField, RowsField, SideField
 from backends.sql.natives import Native
 from backends.sql.settings import EntitySettings, SqlSettings
 
@@ -26,9 +26,10 @@ def abilities(name: str, settings: SqlSettings, entity: Callable[[str], Entity |
     """Tell what the entity `name` can do; `entity` gives it once it is compiled."""
     described = settings.entities[name]
     lists = {*described.every_list(), *(field for field, item in described.fields.items() if item.inverse is not None)}
-    many = {*lists, *described.rows}
+    packed = {field for field, item in described.fields.items() if item.packed is not None}
+    many = {*lists, *described.rows, *packed}
     shown = {field for field, item in described.fields.items() if item.inverse is not None and item.write is None}
-    filters = _Filters(lambda: entity(name), lists, set(described.rows), described)
+    filters = _Filters(lambda: entity(name), lists, set(described.rows), packed, described)
     return Capabilities(
         filters=filters,
         logic=LOGIC,
@@ -37,7 +38,8 @@ def abilities(name: str, settings: SqlSettings, entity: Callable[[str], Entity |
         total=True,
         deltas=frozenset(many - shown),
         atomic=True,
-        writes=frozenset({"create", "update", "delete"}),
+        versions=described.version is not None,
+        writes=frozenset({"update"} if described.fixed else {"create", "update", "delete"}),
     )
 
 
@@ -46,18 +48,25 @@ def _named(settings: EntitySettings) -> list[str]:
     rows = [
         f"{field}.{column}" for field, item in settings.rows.items() for column in (*item.key, *(item.columns or ()))
     ]
-    return [*settings.fields, *settings.rows, *rows, *settings.every_list(), *settings.lookups]
+    beside = [field for side in settings.beside for field in side.fields]
+    return [*settings.fields, *settings.rows, *rows, *settings.every_list(), *settings.lookups, *beside]
 
 
 class _Filters(Mapping[str, Answers]):
     """Comparisons by field. Iteration gives the fields known so far; any column may be asked for."""
 
     def __init__(
-        self, entity: Callable[[], Entity | None], lists: set[str], rows: set[str], settings: EntitySettings
+        self,
+        entity: Callable[[], Entity | None],
+        lists: set[str],
+        rows: set[str],
+        packed: set[str],
+        settings: EntitySettings,
     ) -> None:
         self._entity = entity
         self._lists = lists
         self._rows = rows
+        self._packed = packed
         self._settings = settings
 
     def __getitem__(self, name: str) -> Answers:
@@ -66,6 +75,8 @@ class _Filters(Mapping[str, Answers]):
             return _KEYS
         if entity is not None:
             return self._known(entity, name)
+        if name in self._packed:
+            raise KeyError(name)
         if name in self._rows:
             return _PRESENCE
         if name in self._lists:
@@ -85,17 +96,20 @@ class _Filters(Mapping[str, Answers]):
                 return _PRESENCE
             case ListField():
                 return _KEYS if found.refers is not None else _answers(found.member.natives[0])
-            case ColumnField() | LookupField():
+            case PackedField():
+                raise KeyError(name)
+            case ColumnField() | LookupField() | SideField():
                 return _answers(found.native)
 
     def __iter__(self) -> Iterator[str]:
         entity = self._entity()
         yield KEY
         if entity is None:
-            yield from _named(self._settings)
+            yield from (name for name in _named(self._settings) if name not in self._packed)
             return
         for name, found in entity.fields.items():
-            yield name
+            if not isinstance(found, PackedField):
+                yield name
             if isinstance(found, RowsField):
                 yield from (f"{name}.{column}" for column in found.columns)
 
@@ -128,7 +142,7 @@ class _Sortable(frozenset[str]):
         entity = self._of()
         if not isinstance(name, str) or name in self._many or "." in name:
             return False
-        return entity is None or isinstance(entity.fields.get(name), ColumnField | LookupField)
+        return entity is None or isinstance(entity.fields.get(name), ColumnField | LookupField | SideField)
 
     def __iter__(self) -> Iterator[str]:
         entity = self._of()

@@ -24,8 +24,9 @@ from backends.contract import (
     WritableBackend,
 )
 from backends.sql.abilities import abilities
-from backends.sql.compilation import Compilation
+from backends.sql.compilation import compiled
 from backends.sql.engines import Engines, dialect_of
+from backends.sql.grounds import Grounds
 from backends.sql.model import Entity
 from backends.sql.reading import Reading
 from backends.sql.reflection import Schema
@@ -116,18 +117,20 @@ class SqlBackend(WritableBackend[SqlSettings]):
     async def update(self, entity: str, key: str, change: Change, *, expect: str | None = None) -> Outcome:
         writing = self._find(entity).writing
         sessions = self._open()
-        async with sessions.single() if writing.updates_alone(change) else sessions.whole() as session:
-            return await writing.update(session, key, change)
+        async with sessions.single() if writing.updates_alone(change, expect) else sessions.whole() as session:
+            return await writing.update(session, key, change, expect)
 
     async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
         writing = self._find(entity).writing
         sessions = self._open()
-        async with sessions.single() if writing.deletes_alone else sessions.whole() as session:
-            await writing.delete(session, key)
+        alone = writing.deletes_alone and expect is None
+        async with sessions.single() if alone else sessions.whole() as session:
+            await writing.delete(session, key, expect)
 
     def _compiled(self, connection: sa.Connection) -> dict[str, Entity]:
         self._dialect.discover(connection)
-        return Compilation(self.settings, Schema(connection, self._dialect), self._dialect, self._zone).entities()
+        schema = Schema(connection, self._dialect)
+        return compiled(Grounds(self.settings, schema, self._dialect, self._zone))
 
     def _entity(self, name: str) -> Entity | None:
         served = self._served.get(name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backends.sql.conditions import visible
+from backends.sql.conditions import belonging
 from backends.sql.dialects.base import Condition, Dialect
 from backends.sql.model import Entity, ListField, RowsField
 from backends.sql.sessions import Session
@@ -87,7 +87,7 @@ class Children:
         else:
             columns = [column.column for column in found.columns.values()]
             order = [found.table.c[name] for name in found.key]
-        statement = sa.select(*owner, *columns).where(condition, *visible(self._dialect, found.fixed, found.table))
+        statement = sa.select(*owner, *columns).where(condition, *belonging(self._dialect, found, found.table))
         return statement.order_by(*order) if how == "one" else statement.order_by(*owner, *order)
 
 

@@ -3,334 +3,346 @@ one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import tzinfo
-from decimal import Decimal
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from backends.contract import Write
-from backends.sql.dialects.base import FOLDS, Dialect
-from backends.sql.faults import Places
+from backends.sql.grounds import Ground, Grounds, constant, places, reference
 from backends.sql.keys import Key
-from backends.sql.model import AnyField, ColumnField, Default, Entity, Fixed, ListField, LookupField, RowsField
+from backends.sql.model import (
+    AnyField,
+    ColumnField,
+    Computed,
+    Dependent,
+    Entity,
+    Fixed,
+    ListField,
+    LookupField,
+    PackedField,
+    RowsField,
+    Side,
+    SideField,
+    Version,
+)
 from backends.sql.names import Folded
-from backends.sql.natives import Native
-from backends.sql.reflection import DECLARED, Foreign, Schema, Source, Unique
+from backends.sql.reflection import Source
 from backends.sql.settings import (
-    Constant,
     EntitySettings,
     FieldSettings,
     ListSettings,
     LookupSettings,
     RowsSettings,
     SettingsError,
-    SqlSettings,
+    SideSettings,
     unknown,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """An entity's table and key, known before its fields are."""
-
-    settings: EntitySettings
-    source: Source
-    key: Key
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
-class Compilation:
-    """Compiles the entities of one backend against one schema."""
-
-    def __init__(self, settings: SqlSettings, schema: Schema, dialect: Dialect, zone: tzinfo) -> None:
-        self._settings = settings
-        self._schema = schema
-        self._dialect = dialect
-        self._zone = zone
-        self._grounds: dict[str, _Ground] = {}
-
-    def entities(self) -> dict[str, Entity]:
-        """Compile all entities; raise `SettingsError` at the first name that is not there."""
-        for name, settings in self._settings.entities.items():
-            path = f"entities.{name}"
-            source = self._schema.source(settings.table, f"{path}.table")
-            self._grounds[name] = _Ground(settings, source, self._key(source, settings.key, f"{path}.key"))
-        lists = {name: self._lists(name) for name in self._grounds}
-        return {name: self._entity(name, lists) for name in self._grounds}
-
-    def _entity(self, name: str, lists: Mapping[str, Mapping[str, ListField]]) -> Entity:
-        ground, path = self._grounds[name], f"entities.{name}"
-        settings, source = ground.settings, ground.source
-        fixed = self._fixed(source, settings.where, f"{path}.where")
-        defaults = self._defaults(source, settings.defaults, f"{path}.defaults")
-        given = {fix.column.name for fix in fixed} | {default.column.name for default in defaults}
-        plain = {column.name: self._column(name, source, column.name, None, given) for column in source.table.columns}
-        fields: dict[str, AnyField] = dict(plain)
-        for field, options in settings.fields.items():
-            where = f"{path}.fields.{field}"
-            if options.inverse is not None:
-                fields[field] = self._inverse(name, field, options, lists, where)
-            else:
-                column = source.column(options.column or field, f"{where}.column" if options.column else where)
-                fields.pop(column.name, None) if options.column is None else None
-                fields[field] = self._column(name, source, column.name, options, given, field=field, path=where)
-        for field, row_settings in settings.rows.items():
-            fields[field] = self._rows(name, field, row_settings, f"{path}.rows.{field}")
-        fields |= lists[name]
-        for field, lookup in settings.lookups.items():
-            fields[field] = self._lookup(name, field, lookup, given, f"{path}.lookups.{field}")
-        links = [field for others in lists.values() for field in others.values() if field.refers == name]
-        return Entity(
-            name=name,
-            table=source.table,
-            key=ground.key,
-            fields=Folded(fields),
-            fixed=fixed,
-            defaults=defaults,
-            links=tuple(self._turned(field, name, "") for field in links),
-            natives={column.name: self._native(column) for column in source.table.columns},
-            certain=source.tells_apart(ground.key.columns),
-            places=places(source, {f.column.name: f.name for f in fields.values() if isinstance(f, ColumnField)}),
-        )
-
-    def _column(
-        self,
-        entity: str,
-        source: Source,
-        name: str,
-        options: FieldSettings | None,
-        given: Iterable[str],
-        *,
-        field: str | None = None,
-        path: str = "",
-    ) -> ColumnField:
-        column = source.columns[name]
-        native = self._native(column)
-        options = options or FieldSettings()
-        refers = self._referred(source, (column,), options.refers, f"{path}.refers", own=entity)
-        if refers is not None:
-            native = _reference(native)
-        ours = source is self._grounds[entity].source if entity in self._grounds else False
-        generated = column.computed is not None or (column.identity is not None and column.identity.always)
-        write = Write(options.write) if options.write else Write.ALWAYS
-        if native.opaque or generated or source.view:
-            write = Write.NEVER
-        elif ours and _is_generated(column, self._grounds[entity].key):
-            write = Write(options.write) if options.write else Write.CREATE
-        empty_allowed = column.nullable or column.server_default is not None or name in given
-        required = not empty_allowed and not generated and not _is_generated(column, None)
-        folded = source.column(options.folded, f"{path}.folded") if options.folded else None
-        unique = source.unique((column,)) if options.unique is None else options.unique
-        return ColumnField(
-            name=field or name,
-            column=column,
-            native=native,
-            refers=refers,
-            write=write,
-            unique=unique,
-            required=required,
-            secret=options.secret,
-            case=options.case or ("lower" if folded is not None else None),
-            folded=folded,
-        )
-
-    def _rows(self, entity: str, field: str, settings: RowsSettings, path: str) -> RowsField:
-        source = self._schema.source(settings.table, f"{path}.table")
-        owner = self._owner(entity, source, settings.owner, f"{path}.owner")
-        key = tuple(column.name for column in source.pick(settings.key, f"{path}.key"))
-        fixed = self._fixed(source, settings.where, f"{path}.where")
-        defaults = self._defaults(source, settings.defaults, f"{path}.defaults")
-        hidden = {column.name for column in owner} - set(key)
-        if settings.columns is None:
-            shown = [column.name for column in source.table.columns if column.name not in hidden]
-        else:
-            shown = [column.name for column in source.pick(settings.columns, f"{path}.columns")]
-            shown += [name for name in key if name not in shown]
-        given = {fix.column.name for fix in fixed} | {default.column.name for default in defaults}
-        columns = {name: self._column("", source, name, None, given) for name in shown}
-        names = dict.fromkeys(columns, field)
-        write = Write.NEVER if source.view else Write.ALWAYS
-        return RowsField(
-            field, source.table, owner, key, Folded(columns), fixed, defaults, write, places(source, names)
-        )
-
-    def _lists(self, entity: str) -> dict[str, ListField]:
-        settings = self._grounds[entity].settings
-        found = {}
-        for field, item in settings.every_list().items():
-            path = f"entities.{entity}." + ("members" if item is settings.members else f"lists.{field}")
-            found[field] = self._list(entity, field, item, path)
-        return found
-
-    def _list(self, entity: str, field: str, settings: ListSettings, path: str) -> ListField:
-        source = self._schema.source(settings.table, f"{path}.table")
-        owner = self._owner(entity, source, settings.owner, f"{path}.owner")
-        member = self._key(source, settings.member, f"{path}.member")
-        refers = self._referred(source, member.columns, settings.refers, f"{path}.refers")
-        if refers is None and len(member) > 1:
-            raise SettingsError(f"{path}.member", "several columns need `refers`: the entity whose key they are")
-        fixed = self._fixed(source, settings.where, f"{path}.where")
-        unique = source.unique((*owner, *member.columns), whole=True)
-        if not unique and fixed:
-            unique = source.unique((*owner, *member.columns, *(fix.column for fix in fixed)), whole=True)
-        names = {column.name: field for column in member.columns}
-        return ListField(
-            name=field,
-            table=source.table,
-            owner=owner,
-            member=member,
-            refers=refers,
-            fixed=fixed,
-            defaults=self._defaults(source, settings.defaults, f"{path}.defaults"),
-            write=Write.NEVER if source.view else Write.ALWAYS,
-            unique=unique,
-            places=places(source, names),
-        )
-
-    def _inverse(
-        self,
-        entity: str,
-        field: str,
-        options: FieldSettings,
-        lists: Mapping[str, Mapping[str, ListField]],
-        path: str,
-    ) -> ListField:
-        other, _, name = (options.inverse or "").rpartition(".")
-        if other not in lists:
-            raise unknown(f"{path}.inverse", "entity", other, lists)
-        if name not in lists[other]:
-            raise unknown(f"{path}.inverse", f"list of {other}", name, lists[other])
-        found = lists[other][name]
-        if found.refers not in (None, entity):
-            raise SettingsError(f"{path}.inverse", f"{options.inverse} refers to {found.refers}, not to {entity}")
-        if len(found.member) != len(self._grounds[entity].key):
-            raise SettingsError(f"{path}.inverse", f"{options.inverse} does not hold keys of {entity}")
-        turned = self._turned(found, other, field)
-        return replace(turned, write=Write(options.write or "never"))
-
-    def _turned(self, found: ListField, other: str, field: str) -> ListField:
-        """See a list from its members' side."""
-        member = Key(found.owner, tuple(self._native(column) for column in found.owner))
-        return replace(found, name=field, owner=found.member.columns, member=member, refers=other)
-
-    def _lookup(
-        self, entity: str, field: str, settings: LookupSettings, given: Iterable[str], path: str
-    ) -> LookupField:
-        source = self._grounds[entity].source
-        column = source.column(settings.column, f"{path}.column")
-        other = self._schema.source(settings.table, f"{path}.table")
-        key, value = other.column(settings.key, f"{path}.key"), other.column(settings.value, f"{path}.value")
-        code = self._column(entity, source, column.name, None, given, field=field)
-        return LookupField(field, code, other.table, key, value, self._native(value), other.unique((key,), whole=True))
-
-    def _key(self, source: Source, names: tuple[str, ...], path: str) -> Key:
-        columns = source.pick(names, path)
-        natives = tuple(self._native(column) for column in columns)
-        for column, native in zip(columns, natives, strict=True):
-            if native.opaque:
-                raise SettingsError(path, f"{column.name} has a type that cannot be searched")
-        return Key(columns, natives)
-
-    def _owner(self, entity: str, source: Source, names: tuple[str, ...], path: str) -> tuple[sa.Column[Any], ...]:
-        owner = source.pick(names, path)
-        if len(owner) != len(self._grounds[entity].key):
-            raise SettingsError(path, f"needs as many columns as the key of {entity}: {len(self._grounds[entity].key)}")
-        return owner
-
-    def _referred(
-        self,
-        source: Source,
-        columns: tuple[sa.Column[Any], ...],
-        named: str | None,
-        path: str,
-        *,
-        own: str | None = None,
-    ) -> str | None:
-        """Find the entity whose keys these columns hold: as said, or by the foreign key where that leaves one."""
-        if named is not None:
-            if named not in self._grounds:
-                raise unknown(path, "entity", named, self._grounds)
-            if len(self._grounds[named].key) != len(columns):
-                raise SettingsError(path, f"{named} has a key of {len(self._grounds[named].key)} columns")
-            return named
-        names = tuple(column.name for column in columns)
-        found = {
-            name
-            for foreign in source.foreign
-            if foreign.columns == names
-            for name, ground in self._grounds.items()
-            if ground.source.table.name == foreign.table
-            and ground.source.table.schema == foreign.schema
-            and tuple(column.name for column in ground.key.columns) == foreign.targets
+def compiled(grounds: Grounds) -> dict[str, Entity]:
+    """Compile all entities; raise `SettingsError` at the first name that is not there."""
+    lists = {
+        name: {
+            field: _list(grounds, name, field, item, f"entities.{name}.{'members' if own else f'lists.{field}'}")
+            for field, item in ground.settings.every_list().items()
+            for own in (item is ground.settings.members,)
         }
-        if own in found and len(found) > 1 and own is not None:
-            return own
-        return found.pop() if len(found) == 1 else None
+        for name, ground in grounds.items()
+    }
+    return {name: _Compilation(grounds, name, lists).entity() for name in grounds}
 
-    def _fixed(self, source: Source, where: Mapping[str, Any], path: str) -> tuple[Fixed, ...]:
+
+class _Compilation:
+    """Compiles one entity."""
+
+    def __init__(self, grounds: Grounds, name: str, lists: Mapping[str, Mapping[str, ListField]]) -> None:
+        self._grounds = grounds
+        self._name = name
+        self._lists = lists
+        self._ground: Ground = grounds[name]
+        self._settings: EntitySettings = self._ground.settings
+        self._source: Source = self._ground.source
+        self._path = f"entities.{name}"
+        self._target = self._written()
+        self._defaults = grounds.defaults(
+            self._target or self._source, self._settings.defaults, f"{self._path}.defaults"
+        )
+        self._given = {fix.column.name for fix in self._ground.fixed} | {item.column.name for item in self._defaults}
+
+    def entity(self) -> Entity:
+        settings, source, target = self._settings, self._source, self._target
+        fields: dict[str, AnyField] = {
+            column.name: self._column(column.name, FieldSettings()) for column in source.table.c
+        }
+        for name, options in settings.fields.items():
+            fields |= self._named(name, options, fields)
+        for name, rows in settings.rows.items():
+            fields[name] = _rows(self._grounds, self._name, name, rows, f"{self._path}.rows.{name}")
+        fields |= self._lists[self._name]
+        for name, lookup in settings.lookups.items():
+            fields[name] = self._lookup(name, lookup, f"{self._path}.lookups.{name}")
+        sides = [self._side(side, f"{self._path}.beside.{index}") for index, side in enumerate(settings.beside)]
+        fields |= {field.name: field for _, made in sides for field in made}
+        links = [
+            turned(self._grounds, found, other, "")
+            for other, others in self._lists.items()
+            for found in others.values()
+            if found.refers == self._name
+        ]
+        columns = {found.column.name: found.name for found in fields.values() if isinstance(found, ColumnField)}
+        return Entity(
+            name=self._name,
+            table=source.table,
+            target=None if target is None else target.table,
+            key=self._ground.key,
+            fields=Folded(fields),
+            fixed=self._ground.fixed,
+            defaults=self._defaults,
+            links=tuple(links),
+            natives={column.name: self._grounds.native(column) for column in (target or source).table.c},
+            certain=(target or source).tells_apart(self._ground.key.columns),
+            places=places(target or source, columns),
+            sides=tuple(side for side, _ in sides if side.required),
+            dependents=self._dependents(),
+            version=self._version(),
+            computed=self._computed(),
+            generate=settings.generate,
+            statements=settings.statements,
+            initial={name: item.initial for name, item in settings.fields.items() if item.initial},
+        )
+
+    def _written(self) -> Source | None:
+        """Find the table that is written; None where nothing is."""
+        settings = self._settings
+        if settings.written is not None:
+            target = self._grounds.source(settings.written, f"{self._path}.written")
+            target.pick([column.name for column in self._ground.key.columns], f"{self._path}.key")
+            return target
+        return None if settings.fixed or self._source.view else self._source
+
+    def _named(self, name: str, options: FieldSettings, fields: Mapping[str, AnyField]) -> dict[str, AnyField]:
+        path = f"{self._path}.fields.{name}"
+        if options.inverse is not None:
+            return {name: self._inverse(name, options, path)}
+        found = self._source.column(options.column or name, f"{path}.column" if options.column else path)
+        column = self._column(found.name, options, field=name, path=path)
+        if options.packed is not None:
+            if not column.native.text and column.refers is None:
+                raise SettingsError(path, "only a text can have values packed into it")
+            return {name: PackedField(name, column, options.packed)}
+        # The column is known by the name it is given, not by two.
+        return {found.name if options.column is None else name: column}
+
+    def _column(self, name: str, options: FieldSettings, *, field: str | None = None, path: str = "") -> ColumnField:
+        settings, target = self._settings, self._target
+        found = _column(self._grounds, self._source, name, options, self._given, field=field, path=path, own=self._name)
+        written = target is not None and name in target.columns
+        if not written or (settings.version and settings.version.column and settings.version.column.casefold() == name):
+            found = replace(found, write=Write.NEVER, required=False)
+        elif options.write is None and found.write is Write.ALWAYS and self._numbered(name):
+            found = replace(found, write=Write.CREATE, required=False)
+        if any(name.casefold() == computed.casefold() for computed in settings.computed):
+            found = replace(found, write=Write.NEVER, required=False)
+        return replace(found, unique=found.unique or self._unique(found))
+
+    def _unique(self, found: ColumnField) -> bool:
+        """Tell whether a unique key holds within what the entity shows of its table."""
+        alone = {fix.column.name for fix in self._ground.fixed if len(fix.values) == 1}
+        source = self._target or self._source
+        return any(
+            found.column.name in key.columns and set(key.columns) - alone <= {found.column.name}
+            for key in source.uniques
+        )
+
+    def _numbered(self, name: str) -> bool:
+        return name in {column.name for column in self._ground.key.columns} and (
+            self._settings.generate is not None or _is_generated(self._source.columns[name])
+        )
+
+    def _lookup(self, name: str, settings: LookupSettings, path: str) -> LookupField:
+        column = self._source.column(settings.column, f"{path}.column")
+        other = self._grounds.source(settings.table, f"{path}.table")
+        key, value = other.column(settings.key, f"{path}.key"), other.column(settings.value, f"{path}.value")
+        code = self._column(column.name, FieldSettings(), field=name)
+        certain = other.unique((key,), whole=True)
+        return LookupField(name, code, other.table, key, value, self._grounds.native(value), certain)
+
+    def _inverse(self, name: str, options: FieldSettings, path: str) -> ListField:
+        other, _, field = (options.inverse or "").rpartition(".")
+        if other not in self._lists:
+            raise unknown(f"{path}.inverse", "entity", other, self._lists)
+        if field not in self._lists[other]:
+            raise unknown(f"{path}.inverse", f"list of {other}", field, self._lists[other])
+        found = self._lists[other][field]
+        if found.refers not in (None, self._name):
+            raise SettingsError(f"{path}.inverse", f"{options.inverse} refers to {found.refers}, not to {self._name}")
+        if len(found.member) != len(self._ground.key):
+            raise SettingsError(f"{path}.inverse", f"{options.inverse} does not hold keys of {self._name}")
+        if options.write == "always" and found.stored_in_column:
+            raise SettingsError(f"{path}.write", "a membership kept in a column is written from the group's side")
+        return replace(turned(self._grounds, found, other, name), write=Write(options.write or "never"))
+
+    def _side(self, settings: SideSettings, path: str) -> tuple[Side, list[SideField]]:
+        grounds = self._grounds
+        source = grounds.source(settings.table, f"{path}.table")
+        owner = grounds.owner(self._name, source, settings.owner, f"{path}.owner")
+        fixed = grounds.fixed(source, settings.where, f"{path}.where")
+        defaults = grounds.defaults(source, settings.defaults, f"{path}.defaults")
+        side = Side(source.table, owner, fixed, defaults, settings.required)
+        write = Write.NEVER if source.view or self._settings.fixed else Write.ALWAYS
+        made = []
+        for name, given in settings.fields.items():
+            where = f"{path}.fields.{name}"
+            if settings.name is None or settings.value is None:
+                column = source.column(given, where)
+                native = grounds.native(column)
+                made.append(SideField(name, side, column, native, Write.NEVER if native.opaque else write))
+                continue
+            attribute = source.column(settings.name, f"{path}.name")
+            column = source.column(settings.value, f"{path}.value")
+            kind = grounds.native(attribute)
+            only = Fixed(attribute, kind, (constant(kind, given, where),))
+            pivoted = replace(side, fixed=(*fixed, only))
+            places_of = places(source, {column.name: name})
+            made.append(SideField(name, pivoted, column, grounds.native(column), write, sparse=True, places=places_of))
+        return side, made
+
+    def _dependents(self) -> tuple[Dependent, ...]:
         found = []
-        for name, given in where.items():
-            column = source.column(name, f"{path}.{name}")
-            native = self._native(column)
-            values = given if isinstance(given, tuple) else (given,)
-            if not values:
-                raise SettingsError(f"{path}.{name}", "an empty list lets no row through")
-            dumped = tuple(self._constant(native, value, f"{path}.{name}") for value in values)
-            found.append(Fixed(column, native, dumped))
+        for index, settings in enumerate(self._settings.dependents):
+            path = f"{self._path}.dependents.{index}"
+            source = self._grounds.source(settings.table, f"{path}.table")
+            owner = self._grounds.owner(self._name, source, settings.owner, f"{path}.owner")
+            found.append(Dependent(source.table, owner, clear=settings.action == "clear"))
         return tuple(found)
 
-    def _defaults(self, source: Source, given: Mapping[str, Constant], path: str) -> tuple[Default, ...]:
+    def _version(self) -> Version | None:
+        settings = self._settings.version
+        if settings is None:
+            return None
+        if settings.column is None:
+            compared = [column for column in self._source.table.c if not self._grounds.native(column).opaque]
+            return Version(None, False, tuple(compared))
+        column = self._source.column(settings.column, f"{self._path}.version.column")
+        return Version(column, settings.written_by == "gateway", ())
+
+    def _computed(self) -> tuple[Computed, ...]:
         found = []
-        for name, value in given.items():
-            column = source.column(name, f"{path}.{name}")
-            found.append(Default(column, self._constant(self._native(column), value, f"{path}.{name}")))
+        for name, expression in self._settings.computed.items():
+            path = f"{self._path}.computed.{name}"
+            source = self._target or self._source
+            column = source.column(name, path)
+            pieces = _PLACE.split(expression)
+            parts = [source.column(part, path) if index % 2 else part for index, part in enumerate(pieces)]
+            found.append(Computed(column, tuple(parts)))
         return tuple(found)
 
-    def _constant(self, native: Native, value: Constant, path: str) -> Any:
-        if native.text and isinstance(value, int | Decimal) and not isinstance(value, bool):
-            value = str(value)  # `level: 7` in a file is meant as it is written
-        try:
-            return native.dumped(value)
-        except ValueError as error:
-            raise SettingsError(path, f"the column cannot hold this: {error}") from None
 
-    def _native(self, column: sa.Column[Any]) -> Native:
-        declared = column.info.get(DECLARED, column.type)
-        native = self._dialect.native(declared, self._zone)
-        return replace(native, folds=native.text and bool(column.info.get(FOLDS)))
-
-
-def places(source: Source, names: Mapping[str, str]) -> Places:
-    """Tell which field a constraint or column of a table is about."""
-    constraints = {}
-    keys: list[Unique | Foreign] = [*source.uniques, *source.foreign]
-    for key in keys:
-        fields = [names[column] for column in key.columns if column in names]
-        if key.name and len(set(fields)) == 1:
-            constraints[key.name.casefold()] = fields[0]
-    return Places(constraints, {column.casefold(): field for column, field in names.items()})
-
-
-def _reference(native: Native) -> Native:
-    """Make a column's values keys: the canonical spelling in a record, the column's own type in the database."""
-
-    def dump(value: Any) -> Any:
-        text = value if isinstance(value, str) else str(value)
-        try:
-            dumped = native.dump(native.parse(text))
-        except (ValueError, ArithmeticError, KeyError):
-            raise ValueError("not a key") from None
-        if native.spell(dumped) != text:
-            raise ValueError("not a key")
-        return dumped
-
-    return replace(native, python=str, dump=dump, load=native.spell)
+def _column(
+    grounds: Grounds,
+    source: Source,
+    name: str,
+    options: FieldSettings,
+    given: Collection[str],
+    *,
+    field: str | None = None,
+    path: str = "",
+    own: str | None = None,
+) -> ColumnField:
+    column = source.columns[name]
+    native = grounds.native(column)
+    refers = grounds.referred(source, (column,), options.refers, f"{path}.refers", own=own)
+    if refers is not None:
+        native = reference(native)
+    generated = column.computed is not None or (column.identity is not None and column.identity.always)
+    write = Write(options.write) if options.write else Write.ALWAYS
+    if native.opaque or generated:
+        write = Write.NEVER
+    empty_allowed = column.nullable or column.server_default is not None or name in given
+    folded = source.column(options.folded, f"{path}.folded") if options.folded else None
+    return ColumnField(
+        name=field or name,
+        column=column,
+        native=native,
+        refers=refers,
+        write=write,
+        unique=source.unique((column,)),
+        required=not empty_allowed and not generated and not _is_generated(column),
+        secret=options.secret,
+        case=options.case or ("lower" if folded is not None else None),
+        folded=folded,
+    )
 
 
-def _is_generated(column: sa.Column[Any], key: Key | None) -> bool:
-    """Tell whether the database numbers this column by itself; with a key only if the column is all of it."""
-    if key is not None and column.name not in {part.name for part in key.columns}:
-        return False
-    return column is column.table.autoincrement_column
+def _rows(grounds: Grounds, entity: str, field: str, settings: RowsSettings, path: str) -> RowsField:
+    source = grounds.source(settings.table, f"{path}.table")
+    owner = grounds.owner(entity, source, settings.owner, f"{path}.owner")
+    key = tuple(column.name for column in source.pick(settings.key, f"{path}.key"))
+    fixed = grounds.fixed(source, settings.where, f"{path}.where")
+    defaults = grounds.defaults(source, settings.defaults, f"{path}.defaults")
+    hidden = {column.name for column in owner} - set(key)
+    if settings.columns is None:
+        shown = [column.name for column in source.table.c if column.name not in hidden]
+    else:
+        shown = [column.name for column in source.pick(settings.columns, f"{path}.columns")]
+        shown = [*(name for name in key if name not in shown), *shown]
+    given = {fix.column.name for fix in fixed} | {default.column.name for default in defaults}
+    columns = {name: _column(grounds, source, name, FieldSettings(), given) for name in shown}
+    names = dict.fromkeys(columns, field)
+    write = Write.NEVER if source.view or grounds[entity].settings.fixed else Write.ALWAYS
+    return RowsField(field, source.table, owner, key, Folded(columns), fixed, defaults, write, places(source, names))
+
+
+def _list(grounds: Grounds, entity: str, field: str, settings: ListSettings, path: str) -> ListField:
+    source = grounds.source(settings.table, f"{path}.table")
+    owner = grounds.owner(entity, source, settings.owner, f"{path}.owner")
+    member = grounds.key(source, settings.member, f"{path}.member")
+    refers = _members(grounds, source, settings, member, path)
+    if refers is None and len(member) > 1:
+        raise SettingsError(f"{path}.member", "several columns need `refers`: the entity whose key they are")
+    fixed = grounds.fixed(source, settings.where, f"{path}.where")
+    unique = source.unique((*owner, *member.columns), whole=True)
+    if not unique and fixed:
+        unique = source.unique((*owner, *member.columns, *(fix.column for fix in fixed)), whole=True)
+    return ListField(
+        name=field,
+        table=source.table,
+        owner=owner,
+        member=member,
+        refers=refers,
+        fixed=fixed,
+        defaults=grounds.defaults(source, settings.defaults, f"{path}.defaults"),
+        write=Write.NEVER if source.view else Write.ALWAYS,
+        unique=unique,
+        stored_in_column=settings.stored == "column",
+        places=places(source, {column.name: field for column in member.columns}),
+    )
+
+
+def _members(grounds: Grounds, source: Source, settings: ListSettings, member: Key, path: str) -> str | None:
+    found = grounds.referred(source, member.columns, settings.refers, f"{path}.refers")
+    if found is None and settings.stored == "column":
+        # The members' own table: its key says who they are.
+        same = [
+            name
+            for name, ground in grounds.items()
+            if ground.source.table is source.table and ground.key.columns == member.columns
+        ]
+        return same[0] if len(same) == 1 else None
+    return found
+
+
+def turned(grounds: Grounds, found: ListField, other: str, field: str) -> ListField:
+    """See a list of the entity `other` from its members' side."""
+    member = Key(found.owner, tuple(grounds.native(column) for column in found.owner))
+    return replace(found, name=field, owner=found.member.columns, member=member, refers=other)
+
+
+def _is_generated(column: Any) -> bool:
+    """Tell whether the database numbers this column by itself."""
+    return isinstance(column.table, sa.Table) and column is column.table.autoincrement_column

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from backends.contract import Op
 from backends.sql.dialects.base import PARTS, Aim, Condition, Dialect
-from backends.sql.model import ColumnField, Entity, Fixed, ListField, LookupField, RowsField
+from backends.sql.model import ColumnField, Entity, Fixed, ListField, LookupField, RowsField, SideField
 from backends.sql.natives import Native
 from backends.sql.questions import EVERY, Shape
 
@@ -85,7 +85,7 @@ class _Builder:
             return self._on(name, test)
         if (many := self._many(name)) is not None:
             return sa.or_(self._on(name, test), sa.not_(self._reach(many, lambda alias: None)))
-        if isinstance(self._field(name), LookupField):
+        if isinstance(self._field(name), LookupField | SideField):
             return sa.not_(self._on(name, lambda aim: sa.not_(test(aim))))
         return self._on(name, test)
 
@@ -155,6 +155,9 @@ class _Builder:
                 joined = alias.c[found.key.key] == self._table.c[found.code.column.key]
                 condition = test(Aim(alias.c[found.value.key], found.native))
                 return sa.exists(sa.select(sa.literal_column("1")).select_from(alias).where(joined, condition))
+            case SideField():
+                side = found
+                return self._reach(side, lambda alias: test(Aim(alias.c[side.column.key], side.native)))
             case ListField():
                 member = found.member
                 return self._reach(found, lambda alias: test(Aim(alias.c[member.columns[0].key], member.natives[0])))
@@ -185,7 +188,7 @@ def exists(
     dialect: Dialect,
     entity: Entity,
     table: sa.FromClause,
-    found: RowsField | ListField,
+    found: RowsField | ListField | SideField,
     alias: sa.FromClause,
     condition: Condition | None,
 ) -> Condition:
@@ -193,10 +196,19 @@ def exists(
     joined = [
         alias.c[owner.key] == table.c[column.key] for owner, column in zip(found.owner, entity.key.columns, strict=True)
     ]
-    parts = [*joined, *visible(dialect, found.fixed, alias)]
+    parts = [*joined, *belonging(dialect, found, alias)]
     if condition is not None:
         parts.append(condition)
     return sa.exists(sa.select(sa.literal_column("1")).select_from(alias).where(*parts))
+
+
+def belonging(dialect: Dialect, found: RowsField | ListField | SideField, table: sa.FromClause) -> list[Condition]:
+    """Build the conditions under which child and link rows count."""
+    conditions = visible(dialect, found.fixed, table)
+    if isinstance(found, ListField):
+        # A member's row that names no group is no membership.
+        conditions += [table.c[column.key].is_not(None) for column in found.member.columns if column.nullable]
+    return conditions
 
 
 def visible(dialect: Dialect, fixed: tuple[Fixed, ...], table: sa.FromClause) -> list[Condition]:

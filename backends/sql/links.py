@@ -8,10 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from backends.contract import RejectedError
-from backends.sql.conditions import visible
+from backends.sql.conditions import belonging, visible
 from backends.sql.dialects.base import Condition, Dialect
 from backends.sql.model import Entity, ListField, RowsField
-from backends.sql.reading import Remembered
+from backends.sql.remembered import Remembered
 from backends.sql.sessions import Session
 
 BATCH = 500
@@ -30,6 +30,8 @@ class Links:
 
     async def add(self, session: Session, found: ListField, owner: Member, values: Iterable[Any]) -> int:
         """Insert what is not there yet; give the number of new rows."""
+        if found.stored_in_column:
+            return await self._claim(session, found, owner, list(_dumped(found, values)))
         if self.merges_at_once(found):
             members = list(_dumped(found, values))
             return await self._merge(session, found, owner, members) if members else 0
@@ -60,7 +62,32 @@ class Links:
 
     def merges_at_once(self, found: ListField) -> bool:
         """Tell whether any number of values is added by one statement, which looks whether the owner is visible."""
-        return found.unique and self._dialect.merges_arrays
+        return found.unique and self._dialect.merges_arrays and not found.stored_in_column
+
+    async def _claim(self, session: Session, found: ListField, owner: Member, members: Sequence[Member]) -> int:
+        """Write the owner into the members' own rows; one that is not there is refused."""
+        changed = 0
+        for batch in _batches(members):
+            shape, bound = self._among(found, batch)
+
+            def build(shape: int = shape) -> sa.Update:
+                natives = self._entity.key.natives
+                bound = [sa.bindparam(f"n{index}", type_=column.type) for index, column in enumerate(found.owner)]
+                other = [
+                    self._dialect.differs(column, value, native)
+                    for column, value, native in zip(found.owner, bound, natives, strict=True)
+                ]
+                values = {column.name: value for column, value in zip(found.owner, bound, strict=True)}
+                members = [self._chosen(found, shape), *visible(self._dialect, found.fixed, found.table)]
+                return sa.update(found.table).values(values).where(*members, sa.or_(*other))
+
+            statement = self._statements.get(("claim", found.name, shape), build)
+            given = {f"n{index}": value for index, value in enumerate(owner)}
+            changed += (await session.execute(statement, {**given, **bound}, found.places)).rowcount
+            there = await self._present(session, found, owner, batch)
+            if any(_spelled(found, member) not in there for member in batch):
+                raise RejectedError("refers to something that is not there", found.name)
+        return changed
 
     async def _merge(self, session: Session, found: ListField, owner: Member, members: Sequence[Member]) -> int:
         statement = self._statements.get(("merge", found.name), lambda: self._array_insert(found))
@@ -103,9 +130,14 @@ class Links:
 
     async def clear(self, session: Session, found: ListField | RowsField, owner: Member) -> None:
         """Delete all rows of an owner."""
-        statement = self._statements.get(
-            ("clear", found.table, found.owner), lambda: sa.delete(found.table).where(*self._owned(found))
-        )
+
+        def build() -> Any:
+            statement: Any = sa.delete(found.table)
+            if isinstance(found, ListField) and found.stored_in_column:
+                statement = sa.update(found.table).values({column.name: None for column in found.owner})
+            return statement.where(*self._owned(found))
+
+        statement = self._statements.get(("clear", found.table, found.owner), build)
         await session.execute(statement, _owner(owner), found.places)
 
     async def _present(
@@ -124,8 +156,11 @@ class Links:
     ) -> int:
         shape, bound = self._among(found, members)
 
-        def build() -> sa.Delete:
-            statement = sa.delete(found.table).where(*self._owned(found), self._chosen(found, shape))
+        def build() -> Any:
+            statement: Any = sa.delete(found.table)
+            if found.stored_in_column:
+                statement = sa.update(found.table).values({column.name: None for column in found.owner})
+            statement = statement.where(*self._owned(found), self._chosen(found, shape))
             if not alone:
                 return statement
             holder: sa.Select[Any] = (
@@ -167,7 +202,7 @@ class Links:
                 self._dialect.equal(column, sa.bindparam(f"o{index}", type_=column.type), natives[index])
                 for index, column in enumerate(found.owner)
             ],
-            *visible(self._dialect, found.fixed, found.table),
+            *belonging(self._dialect, found, found.table),
         ]
 
     def _insert(self, found: ListField, *, merge: bool) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +15,7 @@ from backends.sql.faults import NOWHERE, Places
 from backends.sql.keys import Key
 from backends.sql.names import Folded
 from backends.sql.natives import Native
+from backends.sql.settings import GenerateSettings, StatementSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class ListField:
     defaults: tuple[Default, ...] = ()
     write: Write = Write.ALWAYS
     unique: bool = False  # a unique key keeps a value from being there twice
+    stored_in_column: bool = False  # `table` is the members' own, and `owner` its column
     places: Places = NOWHERE
 
     def load(self, values: tuple[Any, ...]) -> Any:
@@ -131,7 +135,104 @@ class ListField:
         return Field(type=python, many=True, refers=self.refers, write=self.write)
 
 
-AnyField = ColumnField | LookupField | RowsField | ListField
+@dataclass(frozen=True, slots=True)
+class PackedField:
+    """A field whose values stand side by side in one column."""
+
+    name: str
+    column: ColumnField
+    separator: str
+
+    def split(self, packed: Any) -> tuple[str, ...]:
+        """Take the driver's value apart."""
+        parts = (part.strip() for part in str(packed or "").split(self.separator))
+        return tuple(dict.fromkeys(part for part in parts if part))
+
+    def describe(self) -> Field:
+        return Field(type=str, many=True, refers=self.column.refers, write=self.column.write)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """Rows of another table that belong to a record one to one, or one to each attribute."""
+
+    table: sa.Table
+    owner: tuple[sa.Column[Any], ...]
+    fixed: tuple[Fixed, ...] = ()
+    defaults: tuple[Default, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SideField:
+    """A field whose value lies in a row beside the entity's; `sparse` where the row is there only with the value."""
+
+    name: str
+    side: Side
+    column: sa.Column[Any]
+    native: Native
+    write: Write = Write.ALWAYS
+    sparse: bool = False
+    places: Places = NOWHERE
+
+    @property
+    def table(self) -> sa.Table:
+        return self.side.table
+
+    @property
+    def owner(self) -> tuple[sa.Column[Any], ...]:
+        return self.side.owner
+
+    @property
+    def fixed(self) -> tuple[Fixed, ...]:
+        return self.side.fixed
+
+    def describe(self) -> Field:
+        length = getattr(self.column.type, "length", None) if self.native.text else None
+        return Field(type=self.native.python, write=self.write, max_length=length)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells that a record changed: a column (`stepped` by the gateway), or all those compared."""
+
+    column: sa.Column[Any] | None
+    stepped: bool
+    compared: tuple[sa.Column[Any], ...]
+
+    @property
+    def columns(self) -> tuple[sa.Column[Any], ...]:
+        return self.compared if self.column is None else (self.column,)
+
+    def of(self, values: Sequence[Any]) -> str:
+        """Tell the version of a record from the driver's values of `columns`."""
+        if self.column is not None:
+            return values[0].isoformat() if isinstance(values[0], datetime) else str(values[0])
+        return hashlib.sha256(repr(tuple(values)).encode("utf-8", "backslashreplace")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A column written from others: SQL with columns in it."""
+
+    column: sa.Column[Any]
+    parts: tuple[Any, ...]
+
+    @property
+    def sources(self) -> frozenset[str]:
+        return frozenset(part.name for part in self.parts if not isinstance(part, str))
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """Rows that go before a record does, or are cut loose from it."""
+
+    table: sa.Table
+    owner: tuple[sa.Column[Any], ...]
+    clear: bool
+
+
+AnyField = ColumnField | LookupField | RowsField | ListField | PackedField | SideField
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +240,23 @@ class Entity:
     """One entity, ready to be asked. `fixed` is what makes rows visible."""
 
     name: str
-    table: sa.Table
+    table: sa.FromClause
     key: Key
     fields: Folded[AnyField]
+    target: sa.Table | None = None  # what is written; None where nothing is
     fixed: tuple[Fixed, ...] = ()
     defaults: tuple[Default, ...] = ()
     links: tuple[ListField, ...] = ()  # lists of other entities in which this one's records may stand
     places: Places = NOWHERE
     natives: Mapping[str, Native] = field(default_factory=dict)  # by column name
     certain: bool = True  # a unique key says that no two rows have one key
+    sides: tuple[Side, ...] = ()  # rows written with every new record
+    dependents: tuple[Dependent, ...] = ()
+    version: Version | None = None
+    computed: tuple[Computed, ...] = ()
+    generate: GenerateSettings | None = None
+    statements: StatementSettings = field(default_factory=StatementSettings)
+    initial: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     described: Mapping[str, Field] = field(init=False)
 
     def __post_init__(self) -> None:

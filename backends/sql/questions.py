@@ -12,7 +12,7 @@ from typing import Any
 
 from backends.contract import KEY, And, AnyRow, Compare, Filter, Not, Op, Or, UnsupportedError
 from backends.sql.dialects.base import ORDER, PARTS, Dialect
-from backends.sql.model import ColumnField, Entity, ListField, LookupField, RowsField
+from backends.sql.model import AnyField, ColumnField, Entity, ListField, PackedField, RowsField
 from backends.sql.natives import Native, text_of
 
 Shape = tuple[Any, ...]
@@ -71,6 +71,8 @@ class Questions:
         name = compare.field
         if compare.ignore_case and compare.op is Op.PR:
             raise UnsupportedError("what is present has no case")
+        if isinstance(subject, PackedField):
+            raise UnsupportedError(f"{name} cannot be compared")
         if isinstance(subject, RowsField):
             if compare.op is not Op.PR:
                 raise UnsupportedError(f"{name} is made of rows: compare one of its columns")
@@ -154,7 +156,7 @@ class Questions:
         values += [self._dialect.list_value(tuple(chunk), native) for chunk in chunks]
         return (*head, len(chunks))
 
-    def _subject(self, name: str, rows: RowsField | None) -> ColumnField | LookupField | RowsField | ListField:
+    def _subject(self, name: str, rows: RowsField | None) -> AnyField:
         if rows is not None:
             column = rows.columns.get(name)
             if column is None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,32 +13,14 @@ from backends.sql import cursors
 from backends.sql.children import Children
 from backends.sql.conditions import condition, visible
 from backends.sql.dialects.base import Condition, Dialect, Expression
-from backends.sql.model import ColumnField, Entity, ListField, LookupField, RowsField
+from backends.sql.model import ColumnField, Entity, ListField, LookupField, PackedField, RowsField, SideField
 from backends.sql.questions import Question, Questions, Shape, parameters
+from backends.sql.remembered import Remembered
 from backends.sql.sessions import Session
 
-REMEMBERED = 500
-"""Shapes of requests whose statements are kept for each entity."""
-
-T = TypeVar("T")
-
-
-class Remembered:
-    """Finished statements by the shape of the request, the longest unused forgotten first."""
-
-    def __init__(self, limit: int = REMEMBERED) -> None:
-        self._limit = limit
-        self._items: OrderedDict[Any, Any] = OrderedDict()
-
-    def get(self, shape: Any, build: Callable[[], T]) -> T:
-        """Give what was built for a shape, building it the first time."""
-        if shape in self._items:
-            self._items.move_to_end(shape)
-            return self._items[shape]  # type: ignore[no-any-return]
-        built = self._items[shape] = build()
-        if len(self._items) > self._limit:
-            self._items.popitem(last=False)
-        return built
+Load = Callable[[Any], Any]
+Single = tuple[str, int, Load | None]
+"""A field of one column: its name, its place in the row, and what its value goes through, NULL included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +28,9 @@ class Selection:
     """A SELECT and how its rows become records: key columns first, then the sort value, then the fields."""
 
     statement: sa.Select[Any]
-    single: tuple[tuple[str, int, Callable[[Any], Any] | None], ...]
+    single: tuple[Single, ...]
     many: tuple[tuple[str, RowsField | ListField], ...]
+    version: slice | None = None
 
 
 class Reading:
@@ -75,11 +57,40 @@ class Reading:
             raise NotFoundError
         return (await self._records(session, selection, [row]))[0]
 
-    async def exists(self, session: Session, values: tuple[Any, ...], *, lock: bool = False) -> bool:
-        """Tell whether a visible record has these key values; `lock` holds it until the transaction ends."""
+    async def held(self, session: Session, values: tuple[Any, ...], *, lock: bool = False) -> tuple[bool, str | None]:
+        """Tell whether a visible record has these key values, and its version; `lock` holds it until the transaction
+        ends."""
+        if lock and self._entity.target is not None and self._entity.target is not self._entity.table:
+            await self._lock(session, values)
         selection = self._statements.get(("get", frozenset(), lock), lambda: self._one(frozenset(), lock))
         row = (await session.execute(selection.statement, self.key_parameters(values))).first()
-        return row is not None and self._entity.key.encode(row[: self._width]) == self._entity.key.encode(values)
+        if row is None or self._entity.key.encode(row[: self._width]) != self._entity.key.encode(values):
+            return False, None
+        version = self._entity.version
+        return True, None if version is None or selection.version is None else version.of(row[selection.version])
+
+    async def _lock(self, session: Session, values: tuple[Any, ...]) -> None:
+        """Hold the row written, which is not the one read."""
+
+        def build() -> Any:
+            statement: Any = (
+                sa.select(sa.literal_column("1")).select_from(self.target()).where(*self.target_condition())
+            )
+            return statement.with_for_update() if self._dialect.row_locks else statement
+
+        await session.execute(self._statements.get("lock", build), self.key_parameters(values))
+
+    def target(self) -> sa.Table:
+        """Give the table that is written; raise `UnsupportedError` where nothing is."""
+        if self._entity.target is None:
+            raise UnsupportedError(f"{self._entity.name} is only read")
+        return self._entity.target
+
+    def target_condition(self) -> list[Condition]:
+        """Build the conditions that choose one visible row of the table that is written."""
+        target = self.target()
+        fixed = tuple(fix for fix in self._entity.fixed if fix.column.key in target.c)
+        return [*self._keyed(target), *visible(self._dialect, fixed, target)]
 
     async def search(self, session: Session, query: Query) -> Page:
         """Read a page, and one record more to know whether it is the last."""
@@ -118,25 +129,25 @@ class Reading:
 
     def key_condition(self) -> list[Condition]:
         """Build the conditions that choose one visible record."""
+        return [*self._keyed(self._entity.table), *self._visible]
+
+    def _keyed(self, table: sa.FromClause) -> list[Condition]:
         key = self._entity.key
         return [
-            *[
-                self._dialect.equal(column, sa.bindparam(f"k{index}", type_=column.type), native)
-                for index, (column, native) in enumerate(zip(key.columns, key.natives, strict=True))
-            ],
-            *self._visible,
+            self._dialect.equal(table.c[column.key], sa.bindparam(f"k{index}", type_=column.type), native)
+            for index, (column, native) in enumerate(zip(key.columns, key.natives, strict=True))
         ]
 
     def _one(self, fields: frozenset[str], lock: bool) -> Selection:
-        columns, single, many = self._columns(fields)
+        columns, single, many, version = self._columns(fields)
         statement = sa.select(*self._entity.key.columns, *columns).where(*self.key_condition())
-        if lock and self._dialect.row_locks:
-            statement = statement.with_for_update(of=self._entity.table if columns else None)
-        return Selection(statement, single, many)
+        if lock and self._dialect.row_locks and self._entity.target is self._entity.table:
+            statement = statement.with_for_update()
+        return Selection(statement, single, many, version)
 
     def _page(self, fields: frozenset[str], shape: Shape, sort: Sort, after: str | None, offset: bool) -> Selection:
         order = self._order(sort)
-        columns, single, many = self._columns(fields, skip=0 if order is None else 1)
+        columns, single, many, version = self._columns(fields, skip=0 if order is None else 1)
         extra = [] if order is None else [order]
         statement = sa.select(*self._entity.key.columns, *extra, *columns).where(*self._where(shape))
         if after is not None:
@@ -144,7 +155,7 @@ class Reading:
         statement = statement.order_by(*self._ordering(sort, order)).limit(sa.bindparam("limit", type_=sa.Integer()))
         if offset:
             statement = statement.offset(sa.bindparam("offset", type_=sa.Integer()))
-        return Selection(statement, single, many)
+        return Selection(statement, single, many, version)
 
     def _where(self, shape: Shape) -> list[Condition]:
         chosen = condition(self._entity, self._dialect, shape, self._entity.table)
@@ -152,30 +163,45 @@ class Reading:
 
     def _columns(
         self, fields: frozenset[str], skip: int = 0
-    ) -> tuple[
-        list[Expression],
-        tuple[tuple[str, int, Callable[[Any], Any] | None], ...],
-        tuple[tuple[str, RowsField | ListField], ...],
-    ]:
+    ) -> tuple[list[Expression], tuple[Single, ...], tuple[tuple[str, RowsField | ListField], ...], slice | None]:
         """Choose what a SELECT must bring for these fields, and where in its rows each lies."""
-        columns, single, many = list[Expression](), [], []
+        columns, single, many = list[Expression](), list[Single](), []
         position = self._width + skip
         for name in sorted(fields):
             found = self._entity.fields.get(name)
             match found:
                 case ColumnField(column=column, native=native):
                     columns.append(column)
-                    single.append((name, position, native.load))
+                    single.append((name, position, _unless_null(native.load)))
                 case LookupField(native=native):
                     columns.append(self._looked_up(found).label(f"l{position}"))
-                    single.append((name, position, native.load))
+                    single.append((name, position, _unless_null(native.load)))
+                case SideField(native=native):
+                    columns.append(self._beside(found).label(f"l{position}"))
+                    single.append((name, position, _unless_null(native.load)))
+                case PackedField(column=packed):
+                    columns.append(packed.column)
+                    single.append((name, position, found.split))
                 case RowsField() | ListField():
                     many.append((name, found))
                     continue
                 case _:
                     raise BackendError(f"{self._entity.name} has no field {name}")
             position += 1
-        return columns, tuple(single), tuple(many)
+        version = self._entity.version
+        if version is None:
+            return columns, tuple(single), tuple(many), None
+        columns += version.columns
+        return columns, tuple(single), tuple(many), slice(position, position + len(version.columns))
+
+    def _beside(self, found: SideField) -> Expression:
+        alias = found.table.alias()
+        joined = [
+            alias.c[owner.key] == self._entity.table.c[column.key]
+            for owner, column in zip(found.owner, self._entity.key.columns, strict=True)
+        ]
+        query = sa.select(alias.c[found.column.key]).where(*joined, *visible(self._dialect, found.fixed, alias))
+        return query.scalar_subquery()
 
     def _looked_up(self, found: LookupField) -> Expression:
         alias = found.table.alias()
@@ -189,10 +215,12 @@ class Reading:
         records = []
         for row in rows:
             fields = {
-                name: row[position] if load is None or row[position] is None else load(row[position])
+                name: row[position] if load is None else load(row[position])
                 for name, position, load in selection.single
             }
-            records.append(Record(encode(row[:width]), fields))
+            version = self._entity.version
+            told = None if version is None or selection.version is None else version.of(row[selection.version])
+            records.append(Record(encode(row[:width]), fields, told))
         if selection.many and rows:
             keys = [tuple(row[:width]) for row in rows]
             for name, found in selection.many:
@@ -213,8 +241,8 @@ class Reading:
                 if not sort.ignore_case or not native.text or found.case is not None:
                     return found.folded if sort.ignore_case and found.folded is not None else column
                 return self._dialect.fold(column).label("s")
-            case LookupField(native=native):
-                looked_up = self._looked_up(found)
+            case LookupField(native=native) | SideField(native=native):
+                looked_up = self._looked_up(found) if isinstance(found, LookupField) else self._beside(found)
                 return (self._dialect.fold(looked_up) if sort.ignore_case and native.text else looked_up).label("s")
             case _:
                 raise UnsupportedError(f"{sort.field} cannot be sorted by")
@@ -282,6 +310,10 @@ def _past(
     first = key[0] < bounds[0] if descending else key[0] > bounds[0]
     rest = _past(key[1:], bounds[1:], dialect, descending=descending)
     return sa.or_(first, sa.and_(key[0] == bounds[0], rest))
+
+
+def _unless_null(load: Load | None) -> Load | None:
+    return None if load is None else lambda value: None if value is None else load(value)
 
 
 def _bare(order: Expression) -> Expression:

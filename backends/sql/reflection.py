@@ -44,14 +44,14 @@ class Foreign:
 class Source:
     """One table or view as it is."""
 
-    table: sa.Table
+    table: Any  # sa.Table, or the subquery that stands for one
     uniques: tuple[Unique, ...] = ()
     foreign: tuple[Foreign, ...] = ()
     view: bool = False
     columns: Folded[sa.Column[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", Folded({column.name: column for column in self.table.columns}))
+        object.__setattr__(self, "columns", Folded({column.name: column for column in self.table.c}))
 
     def column(self, name: str, path: str) -> sa.Column[Any]:
         """Find a column by its name in any case; raise `SettingsError` at `path` if there is none."""

@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from backends.contract import RejectedError, Row
-from backends.sql.conditions import visible
+from backends.sql.conditions import belonging
 from backends.sql.dialects.base import Condition, Dialect
 from backends.sql.model import Entity, RowsField
-from backends.sql.reading import Remembered
+from backends.sql.remembered import Remembered
 from backends.sql.sessions import Session
 
 Spelled = tuple[str, ...]
@@ -164,7 +164,7 @@ class Rows:
                 self._dialect.equal(column, sa.bindparam(f"o{index}", type_=column.type), natives[index])
                 for index, column in enumerate(found.owner)
             ],
-            *visible(self._dialect, found.fixed, found.table),
+            *belonging(self._dialect, found, found.table),
         ]
 
     def _keyed(self, found: RowsField) -> list[Condition]:

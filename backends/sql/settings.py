@@ -53,9 +53,6 @@ class FieldSettings(_Settings):
 
     column: str | None = Field(default=None, description="The column, if its name differs from the field's.")
     refers: str | None = Field(default=None, description="The entity whose keys the column holds.")
-    unique: bool | None = Field(
-        default=None, description="Unique by agreement, where no index says so; read from the schema if not given."
-    )
     write: Literal["always", "create", "never"] | None = Field(
         default=None, description="When the field may be written; read from the schema if not given."
     )
@@ -73,11 +70,21 @@ class FieldSettings(_Settings):
         description="`entity.field` of a list that refers to this entity, seen from the other side; it is written only "
         "with `write: always`.",
     )
+    initial: tuple[str, ...] = Field(
+        default=(), description="What a new record has in an inverse field: the keys of its first groups."
+    )
+    packed: str | None = Field(
+        default=None, description="What separates the values packed into the column; the field then has many."
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> FieldSettings:
-        if self.inverse is not None and self.model_fields_set - {"inverse", "write"}:
-            raise ValueError("an inverse field takes no other setting but write")
+        if self.inverse is not None and self.model_fields_set - {"inverse", "write", "initial"}:
+            raise ValueError("an inverse field takes no other setting but write and initial")
+        if self.initial and self.inverse is None:
+            raise ValueError("only an inverse field has something to begin with")
+        if self.packed == "":
+            raise ValueError("what separates packed values cannot be nothing")
         return self
 
 
@@ -98,6 +105,11 @@ class ListSettings(_Settings):
     """A table of values or memberships: a field that is a list, one row for each value."""
 
     table: str = Field(description="The table that holds one row for each value.")
+    stored: Literal["rows", "column"] = Field(
+        default="rows",
+        description="Whether a row is the membership, or has one: `column` where `table` is the members' own table and "
+        "`owner` its column that says which group each belongs to.",
+    )
     owner: Names = Field(description="Its columns that hold the key of the entity.")
     member: Names = Field(description="Its columns that hold the value, or the key of the entity referred to.")
     refers: str | None = Field(
@@ -107,6 +119,112 @@ class ListSettings(_Settings):
         default_factory=dict, description="Only rows with these values belong to the field; new rows get them."
     )
     defaults: dict[str, Constant] = Field(default_factory=dict, description="Values of new rows nobody else gives.")
+
+
+class SideSettings(_Settings):
+    """Fields that lie beside the entity's table: in a table with one row for each record, or one for each value.
+
+    The first is a satellite; the second (with `name` and `value`) is an entity-attribute-value table, pivoted.
+    """
+
+    table: str = Field(description="The table beside.")
+    owner: Names = Field(description="Its columns that hold the key of the entity.")
+    name: str | None = Field(default=None, description="Its column that says which attribute a row is about.")
+    value: str | None = Field(default=None, description="Its column with the attribute's value.")
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="Field name to column, or with `name` to the attribute's name in the table."
+    )
+    required: bool = Field(
+        default=False, description="Whether a row is written with every new record, even if no field of it is given."
+    )
+    where: dict[str, Constant | tuple[Constant, ...]] = Field(
+        default_factory=dict, description="Only rows with these values count; new rows get them."
+    )
+    defaults: dict[str, Constant] = Field(default_factory=dict, description="Values of new rows nobody else gives.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> SideSettings:
+        if (self.name is None) != (self.value is None):
+            raise ValueError("name and value belong together")
+        if not self.fields and not self.required:
+            raise ValueError("needs fields, or required: true")
+        if self.required and self.name is not None:
+            raise ValueError("a row for each value cannot be required")
+        return self
+
+
+class DependentSettings(_Settings):
+    """Rows that stand in the way of a delete, and are no field."""
+
+    table: str = Field(description="The table.")
+    owner: Names = Field(description="Its columns that hold the key of the entity.")
+    action: Literal["delete", "clear"] = Field(
+        default="delete", description="Delete the rows, or set their owner columns to NULL."
+    )
+
+
+class VersionSettings(_Settings):
+    """How it is told that a record was changed since it was read."""
+
+    column: str | None = Field(
+        default=None, description="A column that changes with the record; without it all columns are compared."
+    )
+    written_by: Literal["gateway", "database"] = Field(
+        default="gateway", description="Who moves the column on: a number is increased by one, a time set to now."
+    )
+
+
+class GenerateSettings(_Settings):
+    """Where the key of a new record comes from, if the database does not number rows by itself."""
+
+    sequence: str | None = Field(default=None, description="A sequence.")
+    sql: str | None = Field(default=None, description="A statement that gives the key in its first row.")
+
+    @model_validator(mode="after")
+    def _one(self) -> GenerateSettings:
+        if (self.sequence is None) == (self.sql is None):
+            raise ValueError("needs one of sequence and sql")
+        return self
+
+
+class ProcedureSettings(_Settings):
+    """A statement of one's own: a call of a stored procedure, or any SQL, with values bound by `:name`."""
+
+    sql: str = Field(description="The statement; `:name` is the field of that name, `:key` the record's key.")
+    gives: Literal["nothing", "key", "code"] = Field(
+        default="nothing", description="What the first column of its first row is: the new key, or a return code."
+    )
+    codes: dict[str, Literal["done", "conflict", "rejected", "denied", "not_found", "busy"]] = Field(
+        default_factory=dict, description="What a return code means; one that is not named is a failure."
+    )
+
+    @model_validator(mode="after")
+    def _codes(self) -> ProcedureSettings:
+        if (self.gives == "code") != bool(self.codes):
+            raise ValueError("codes belong to `gives: code`")
+        return self
+
+
+def _statement(value: Any) -> Any:
+    return {"sql": value} if isinstance(value, str) else value
+
+
+Procedure = Annotated[ProcedureSettings, BeforeValidator(_statement)]
+
+
+class StatementSettings(_Settings):
+    """Statements that take the place of those this backend would make."""
+
+    create: Procedure | None = Field(default=None, description="Creates a record; gets every field that is given.")
+    update: Procedure | None = Field(
+        default=None, description="Changes a record; gets every single-valued field as it will be."
+    )
+    delete: Procedure | None = Field(default=None, description="Deletes a record.")
+    set: dict[str, Procedure] = Field(
+        default_factory=dict, description="Sets one field, `:value`; runs only if the value is another."
+    )
+    add: dict[str, Procedure] = Field(default_factory=dict, description="Adds one `:value` to a list.")
+    remove: dict[str, Procedure] = Field(default_factory=dict, description="Removes one `:value` from a list.")
 
 
 class LookupSettings(_Settings):
@@ -121,7 +239,16 @@ class LookupSettings(_Settings):
 class EntitySettings(_Settings):
     """One entity: a table or view, seen as a set of records."""
 
-    table: str = Field(description="The table or view, with its schema where needed: `hr.employee`.")
+    table: str | None = Field(
+        default=None, description="The table or view, with its schema where needed: `hr.employee`."
+    )
+    distinct: bool = Field(
+        default=False, description="Whether the records are the different values of the key in the table, read only."
+    )
+    values: tuple[str, ...] = Field(
+        default=(), description="Instead of a table: the keys of records that are nowhere else, read only."
+    )
+    written: str | None = Field(default=None, description="The table written, where `table` is a view.")
     key: Names = Field(description="The column that tells records apart, or a list of columns.")
     where: dict[str, Constant | tuple[Constant, ...]] = Field(
         default_factory=dict,
@@ -133,10 +260,25 @@ class EntitySettings(_Settings):
     fields: dict[str, FieldSettings] = Field(
         default_factory=dict, description="Fields that are more than the column of their name."
     )
+    generate: GenerateSettings | None = Field(default=None, description="Where new keys come from.")
+    version: VersionSettings | None = Field(default=None, description="How changes by others are noticed.")
+    computed: dict[str, str] = Field(
+        default_factory=dict,
+        description="Columns written from others: an SQL expression in which `{column}` is the value of that column.",
+    )
     rows: dict[str, RowsSettings] = Field(default_factory=dict, description="Child tables, by field name.")
     members: ListSettings | None = Field(default=None, description="The membership table; its field is `members`.")
     lists: dict[str, ListSettings] = Field(default_factory=dict, description="Further lists, by field name.")
     lookups: dict[str, LookupSettings] = Field(default_factory=dict, description="Looked-up names, by field name.")
+    beside: tuple[SideSettings, ...] = Field(
+        default=(), description="Satellite tables and entity-attribute-value tables with further fields."
+    )
+    dependents: tuple[DependentSettings, ...] = Field(
+        default=(), description="What must go before a record can, in this order."
+    )
+    statements: StatementSettings = Field(
+        default_factory=StatementSettings, description="Statements and stored procedures of your own."
+    )
 
     @field_validator("fields", mode="before")
     @classmethod
@@ -149,11 +291,21 @@ class EntitySettings(_Settings):
     @model_validator(mode="after")
     def _distinct_names(self) -> EntitySettings:
         names = [*self.fields, *self.rows, *self.lists, *self.lookups, *(["members"] if self.members else [])]
+        names += [name for side in self.beside for name in side.fields]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"named more than once: {', '.join(sorted(twice))}")
         if dotted := [name for name in names if "." in name or name.startswith("@")]:
             raise ValueError(f"not a field name: {dotted[0]}")
+        if (self.table is None) != bool(self.values):
+            raise ValueError("needs one of table and values")
+        if self.distinct and (self.written or len(self.key) > 1):
+            raise ValueError("distinct values are those of one column, and only read")
         return self
+
+    @property
+    def fixed(self) -> bool:
+        """Whether records can be neither created, renamed nor deleted."""
+        return self.distinct or bool(self.values)
 
     def every_list(self) -> dict[str, ListSettings]:
         """Give all lists by field name, `members` among them."""
@@ -203,5 +355,8 @@ class SqlSettings(_Settings):
         "prepared and no session settings made.",
     )
     timezone: str = Field(default="UTC", description="The zone of timestamps that are stored without one.")
+    replica: SecretStr | None = Field(
+        default=None, description="The URL of a copy for searches and reads that need not be of this moment."
+    )
     pool: PoolSettings = Field(default_factory=PoolSettings, description="The connection pool.")
     entities: dict[str, EntitySettings] = Field(min_length=1, description="The entities, by name.")

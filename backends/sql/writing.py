@@ -1,4 +1,4 @@
-"""Writing: create, update and delete of one record, with its child and link rows."""
+"""Writing: create, update and delete of one record, with all that belongs to it in other tables."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from backends.contract import (
     Outcome,
     Record,
     RejectedError,
-    Value,
+    StaleError,
     Write,
 )
+from backends.sql.assignments import Assignments, allow
 from backends.sql.dialects.base import Dialect
 from backends.sql.links import BATCH, Links
-from backends.sql.model import ColumnField, Entity, ListField, LookupField, RowsField
-from backends.sql.reading import Reading, Remembered
+from backends.sql.model import ColumnField, Entity, ListField, LookupField, PackedField, RowsField
+from backends.sql.own import Own
+from backends.sql.reading import Reading
+from backends.sql.remembered import Remembered
 from backends.sql.rows import Rows
 from backends.sql.sessions import Session
+from backends.sql.sides import Sides
 
-Assignments = dict[str, Any]
-"""Driver values by column name."""
+Key = tuple[Any, ...]
 
 
 class Writing:
@@ -37,19 +40,25 @@ class Writing:
         self._dialect = dialect
         self._reading = reading
         self._returning = returning
+        self._assignments = Assignments(entity, dialect)
         self._links = Links(entity, dialect)
         self._rows = Rows(entity, dialect)
+        self._sides = Sides(entity, dialect)
+        self._own = Own(entity, reading)
         self._statements = Remembered()
-        self._columns = {name: entity.table.c[name] for name in entity.table.c.keys()}  # noqa: SIM118 - no Mapping
 
     # Which writes are one statement, and need no transaction.
 
     def creates_alone(self, fields: Fields) -> bool:
         """Tell whether a create touches the entity's own table only."""
+        if self._entity.sides or self._entity.initial or self._own.create is not None:
+            return False
         return all(isinstance(self._entity.fields.get(name), ColumnField | LookupField) for name in fields)
 
-    def updates_alone(self, change: Change) -> bool:
+    def updates_alone(self, change: Change, expect: str | None) -> bool:
         """Tell whether an update is one statement."""
+        if expect is not None or self._own.any:
+            return False
         if change.add or change.remove:
             return self._lone_delta(change) is not None
         if not self._entity.certain:
@@ -63,11 +72,13 @@ class Writing:
 
     def _lone_delta(self, change: Change) -> ListField | None:
         """Give the list a change adds to or removes from, if that is all it does and one statement can do it."""
-        if change.set or len(change.add) + len(change.remove) != 1:
+        if change.set or len(change.add) + len(change.remove) != 1 or self._own.any:
+            return None
+        if self._entity.version is not None and self._entity.version.stepped:
             return None
         ((name, values),) = (change.add or change.remove).items()
         found = self._entity.fields.get(name)
-        if not isinstance(found, ListField) or found.table is self._entity.table:
+        if not isinstance(found, ListField) or found.stored_in_column:
             return None
         return found if self._links.merges_at_once(found) or (change.remove and len(values) <= BATCH) else None
 
@@ -75,237 +86,280 @@ class Writing:
 
     async def create(self, session: Session, fields: Fields) -> Record:
         """Insert a record and what belongs to it."""
-        assigned, many = await self._assigned(session, fields, creating=True)
+        if self._own.create is not None:
+            return await self._own.created(session, fields)
+        target = self._reading.target()
+        assigned = await self._assignments.of(session, fields, creating=True)
+        columns = assigned.columns
+        for packed, values in assigned.packed:
+            columns[packed.column.column.name] = self._assignments.joined(packed, values)
         for fix in self._entity.fixed:
-            assigned.setdefault(fix.column.name, fix.values[0])
+            if fix.column.key in target.c:
+                columns.setdefault(fix.column.name, fix.values[0])
         for default in self._entity.defaults:
-            assigned.setdefault(default.column.name, default.value)
-        key, row = await self._insert(session, assigned, fields)
-        for found, value in many:
+            if columns.get(default.column.name) is None:
+                columns[default.column.name] = default.value
+        await self._number(session, columns)
+        key, row = await self._insert(session, columns, fields)
+        await self._sides.create(session, key, assigned.sides)
+        for found, value in assigned.many:
             if isinstance(found, ListField):
-                await self._links.add(session, found, key, value or ())
+                await self._links.add(session, found, key, value)
             else:
-                await self._rows.alter(session, found, key, add=value or (), fresh=True)
+                await self._rows.alter(session, found, key, add=value, fresh=True)
+        for name, keys in self._entity.initial.items():
+            if isinstance(first := self._entity.fields[name], ListField):
+                await self._links.add(session, first, key, keys)
         text = self._entity.key.encode(key)
-        if row is not None and not many:
+        if row is not None:
             return Record(text, row)
         return await self._reading.get(session, text, frozenset(fields))
 
-    async def _insert(
-        self, session: Session, assigned: Assignments, fields: Fields
-    ) -> tuple[tuple[Any, ...], Fields | None]:
+    async def _number(self, session: Session, columns: dict[str, Any]) -> None:
+        """Fetch the key of a new record from where the settings say."""
+        generate, name = self._entity.generate, self._entity.key.columns[0].name
+        if generate is None or columns.get(name) is not None:
+            return
+
+        def build() -> Any:
+            if generate.sql is not None:
+                return sa.text(generate.sql)
+            schema, _, sequence = (generate.sequence or "").rpartition(".")
+            return sa.select(sa.Sequence(sequence, schema=schema or None).next_value())
+
+        columns[name] = (await session.execute(self._statements.get("number", build))).scalar_one()
+
+    async def _insert(self, session: Session, columns: dict[str, Any], fields: Fields) -> tuple[Key, Fields | None]:
         """Insert the row; give its key, and the written fields if the database told them in the same breath."""
-        key = self._entity.key
+        key, target = self._entity.key, self._reading.target()
         own = [found for name in fields if isinstance(found := self._entity.fields.get(name), ColumnField)]
-        whole = len(own) == len(fields)
-        shape = ("insert", tuple(assigned), tuple(fields) if whole else None)
+        whole = self._returning and len(own) == len(fields) and self._entity.version is None
+        whole = whole and target is self._entity.table
+        shape = ("insert", tuple(columns), tuple(fields) if whole else None)
 
         def build() -> sa.Insert:
-            statement = sa.insert(self._entity.table)
-            if assigned:
-                statement = statement.values({name: self._bound(name) for name in assigned})
+            values = {name: self._bound(name) for name in columns}
+            statement = sa.insert(target).values(values | self._assignments.computed(columns, creating=True))
             if self._returning:
-                statement = statement.returning(*key.columns, *([found.column for found in own] if whole else []))
+                told = [found.column for found in own] if whole else []
+                statement = statement.returning(*[target.c[column.key] for column in key.columns], *told)
             return statement
 
-        statement = self._statements.get(shape, build)
-        result = await session.execute(statement, _named(assigned), self._entity.places)
+        result = await session.execute(self._statements.get(shape, build), _named(columns), self._entity.places)
         if self._returning:
             row = result.one()
             values = row[len(key) :]
             told = {name: found.native.loaded(value) for name, found, value in zip(fields, own, values, strict=False)}
             return tuple(row[: len(key)]), told if whole else None
         generated = iter(result.inserted_primary_key or ())
-        primary = {column.name: next(generated, None) for column in self._entity.table.primary_key.columns}
-        return tuple(assigned.get(column.name, primary.get(column.name)) for column in key.columns), None
+        primary = {column.name: next(generated, None) for column in target.primary_key.columns}
+        return tuple(columns.get(column.name, primary.get(column.name)) for column in key.columns), None
 
     # Update.
 
-    async def update(self, session: Session, key: str, change: Change) -> Outcome:
+    async def update(self, session: Session, key: str, change: Change, expect: str | None) -> Outcome:
         """Apply a change; tell truly whether anything is different now (P4)."""
         values = self._entity.key.decode(key)
         if values is None:
             raise NotFoundError
-        if (lone := self._lone_delta(change)) is not None:
+        if expect is None and (lone := self._lone_delta(change)) is not None:
             return await self._delta(session, lone, values, change)
-        assigned, many = await self._assigned(session, change.set, creating=False)
-        moved = tuple(assigned.get(column.name, value) for column, value in self._pairs(values))
-        diffs = bool(many) or any(
-            isinstance(self._entity.fields.get(name), RowsField) for name in (*change.add, *change.remove)
-        )
-        changed = bool(assigned) and await self._assign(session, values, assigned)
-        if not changed and not await self._reading.exists(session, values, lock=diffs):
+        if expect is not None:
+            await self._expect(session, values, expect)
+        change, changed = await self._own.update(session, key, values, change)
+        assigned = await self._assignments.of(session, change.set, creating=False)
+        elsewhere = bool(assigned.many or assigned.sides or assigned.packed or change.add or change.remove)
+        assigned_any = bool(assigned.columns)
+        if assigned_any:
+            changed |= await self._assign(session, values, assigned.columns)
+        if not changed and not (await self._reading.held(session, values, lock=elsewhere))[0]:
             raise NotFoundError
-        if moved != values:
-            await self._move(session, values, moved)
-            values = moved
-        for found, value in many:
+        old, values = values, self._moved(values, assigned.columns)
+        if values != old:
+            await self._move(session, old, values)
+        for side, value in assigned.sides:
+            changed |= await self._sides.update(session, values, side, value)
+        for packed, given in assigned.packed:
+            changed |= await self._pack(session, values, packed, given)
+        for found, value in assigned.many:
             if isinstance(found, ListField):
-                changed |= await self._links.replace(session, found, values, value or ()) > 0
+                changed |= await self._links.replace(session, found, values, value) > 0
             else:
-                changed |= await self._rows.replace(session, found, values, value or ()) > 0
+                changed |= await self._rows.replace(session, found, values, value) > 0
         for name in dict.fromkeys((*change.remove, *change.add)):
-            found = self._many(name)
-            gone, added = change.remove.get(name, ()), change.add.get(name, ())
-            if isinstance(found, ListField):
-                changed |= bool(gone) and await self._links.remove(session, found, values, gone) > 0
-                changed |= bool(added) and await self._links.add(session, found, values, added) > 0
-            else:
-                changed |= await self._rows.alter(session, found, values, add=added, remove=gone) > 0
-        text = self._entity.key.encode(values)
-        if text == key:
+            changed |= await self._alter(session, values, name, change)
+        version = self._entity.version
+        if changed and elsewhere and version is not None and version.stepped:
+            await self._step(session, values)
+        if values == old:
             return Outcome(changed)
-        return Outcome(changed, await self._reading.get(session, text, frozenset(change.set)))
+        return Outcome(
+            changed, await self._reading.get(session, self._entity.key.encode(values), frozenset(change.set))
+        )
 
-    async def _delta(self, session: Session, found: ListField, values: tuple[Any, ...], change: Change) -> Outcome:
+    async def _expect(self, session: Session, values: Key, expect: str) -> None:
+        """Hold the record, and refuse the change if it is not the one the caller has seen."""
+        there, version = await self._reading.held(session, values, lock=True)
+        if not there:
+            raise NotFoundError
+        if version != expect:
+            raise StaleError
+
+    async def _delta(self, session: Session, found: ListField, values: Key, change: Change) -> Outcome:
         """Add to or remove from one list without looking at the record first."""
-        self._allow(found.write, found.name, creating=False)
+        allow(found.write, found.name, creating=False)
         if change.add:
             count = await self._links.add(session, found, values, *change.add.values())
         else:
             count = await self._links.remove(session, found, values, *change.remove.values(), alone=True)
-        if count == 0 and not await self._reading.exists(session, values):
+        if count == 0 and not (await self._reading.held(session, values))[0]:
             raise NotFoundError
         return Outcome(count > 0)
 
-    async def _assign(self, session: Session, values: tuple[Any, ...], assigned: Assignments) -> bool:
+    async def _alter(self, session: Session, values: Key, name: str, change: Change) -> bool:
+        found = self._entity.fields.get(name)
+        if not isinstance(found, RowsField | ListField | PackedField):
+            raise RejectedError("there is no such field" if found is None else "the field has one value", name)
+        allow(found.column.write if isinstance(found, PackedField) else found.write, name, creating=False)
+        gone, added = change.remove.get(name, ()), change.add.get(name, ())
+        if isinstance(found, PackedField):
+            there = await self._packed(session, values, found)
+            kept = tuple(value for value in there if value not in gone)
+            wanted = self._assignments.packable(found, (*kept, *(value for value in added if value not in kept)))
+            return await self._pack(session, values, found, wanted)
+        if isinstance(found, RowsField):
+            return await self._rows.alter(session, found, values, add=added, remove=gone) > 0
+        changed = bool(gone) and await self._links.remove(session, found, values, gone) > 0
+        return (bool(added) and await self._links.add(session, found, values, added) > 0) or changed
+
+    async def _packed(self, session: Session, values: Key, found: PackedField) -> tuple[str, ...]:
+        record = await self._reading.get(session, self._entity.key.encode(values), frozenset({found.name}), lock=True)
+        there: Any = record.fields[found.name]
+        return tuple(there)
+
+    async def _pack(self, session: Session, values: Key, found: PackedField, wanted: tuple[str, ...]) -> bool:
+        """Write a packed column, unless it has the same values in another order (R-L17)."""
+        there = await self._packed(session, values, found)
+        if set(there) == set(wanted):
+            return False
+        ordered = (*(value for value in there if value in wanted), *(value for value in wanted if value not in there))
+        return await self._assign(session, values, {found.column.column.name: self._assignments.joined(found, ordered)})
+
+    async def _assign(self, session: Session, values: Key, columns: dict[str, Any]) -> bool:
+        target = self._reading.target()
+
         def build() -> sa.Update:
             different = [
-                self._dialect.differs(self._columns[name], self._bound(name), self._native(name)) for name in assigned
+                self._dialect.differs(target.c[name], self._bound(name), self._entity.natives[name]) for name in columns
             ]
-            return (
-                sa.update(self._entity.table)
-                .values({name: self._bound(name) for name in assigned})
-                .where(*self._reading.key_condition(), sa.or_(*different))
-            )
+            changes: dict[str, Any] = {name: self._bound(name) for name in columns}
+            changes |= self._assignments.computed(columns, creating=False) | self._stepped()
+            return sa.update(target).values(changes).where(*self._reading.target_condition(), sa.or_(*different))
 
-        statement = self._statements.get(("update", tuple(assigned)), build)
-        bound = {**_named(assigned), **self._reading.key_parameters(values)}
+        statement = self._statements.get(("update", tuple(columns)), build)
+        bound = {**_named(columns), **self._reading.key_parameters(values)}
         result = await session.execute(statement, bound, self._entity.places)
         if result.rowcount > 1:
             raise ConflictError("several records have this key")
         return result.rowcount == 1
 
-    async def _move(self, session: Session, old: tuple[Any, ...], new: tuple[Any, ...]) -> None:
+    def _stepped(self) -> dict[str, Any]:
+        """Give what moves the version on with a change."""
+        version = self._entity.version
+        if version is None or version.column is None or not version.stepped:
+            return {}
+        column = self._reading.target().c[version.column.key]
+        timed = isinstance(column.type, sa.DateTime) or self._entity.natives[column.name].python.__name__ == "datetime"
+        return {column.name: sa.func.current_timestamp() if timed else column + 1}
+
+    async def _step(self, session: Session, values: Key) -> None:
+        def build() -> sa.Update:
+            return sa.update(self._reading.target()).values(self._stepped()).where(*self._reading.target_condition())
+
+        await session.execute(self._statements.get("step", build), self._reading.key_parameters(values))
+
+    def _moved(self, values: Key, columns: Mapping[str, Any]) -> Key:
+        pairs = zip(self._entity.key.columns, values, strict=True)
+        return tuple(columns.get(column.name, value) for column, value in pairs)
+
+    async def _move(self, session: Session, old: Key, new: Key) -> None:
         """Let what belongs to a record follow its key, where the database does not cascade."""
-        for found in (*self._owned(), *self._entity.links):
-            columns = found.owner
+        sides = [(side.table, side.owner) for side in self._sides.tables()]
+        for table, owner in [*sides, *((found.table, found.owner) for found in self._belongings())]:
             statement = (
-                sa.update(found.table)
-                .values({column.name: sa.bindparam(f"n{index}") for index, column in enumerate(columns)})
-                .where(*[column == sa.bindparam(f"o{index}") for index, column in enumerate(columns)])
+                sa.update(table)
+                .values({column.name: sa.bindparam(f"n{index}") for index, column in enumerate(owner)})
+                .where(*[column == sa.bindparam(f"o{index}") for index, column in enumerate(owner)])
             )
             bound = {f"n{index}": value for index, value in enumerate(new)}
             bound |= {f"o{index}": value for index, value in enumerate(old)}
-            await session.execute(statement, bound, found.places)
+            await session.execute(statement, bound)
 
     # Delete.
 
-    async def delete(self, session: Session, key: str) -> None:
-        """Remove a record, its child rows and its memberships."""
+    @property
+    def deletes_alone(self) -> bool:
+        """Whether a delete is one statement."""
+        entity = self._entity
+        if self._own.delete is not None or entity.dependents or self._sides.tables():
+            return False
+        return entity.certain and not self._belongings()
+
+    async def delete(self, session: Session, key: str, expect: str | None) -> None:
+        """Remove a record, its dependents in their order, its rows and its memberships."""
         values = self._entity.key.decode(key)
         if values is None:
             raise NotFoundError
-        belongings = (*self._owned(), *self._entity.links)
-        if belongings and not await self._reading.exists(session, values, lock=True):
+        if expect is not None:
+            await self._expect(session, values, expect)
+        elif not self.deletes_alone and not (await self._reading.held(session, values, lock=True))[0]:
             raise NotFoundError
-        for found in belongings:
+        if self._own.delete is not None:
+            await self._own.delete.run(session, {}, self._entity.places, key=self._own.key(key, values))
+            return
+        target = self._reading.target()
+        for dependent in self._entity.dependents:
+            await self._depart(session, dependent.table, dependent.owner, values, clear=dependent.clear)
+        await self._sides.clear(session, values)
+        for found in self._belongings():
             if found.write is not Write.NEVER:
                 await self._links.clear(session, found, values)
 
         def build() -> sa.Delete:
-            return sa.delete(self._entity.table).where(*self._reading.key_condition())
+            return sa.delete(target).where(*self._reading.target_condition())
 
-        statement = self._statements.get(("delete",), build)
+        statement = self._statements.get("delete", build)
         result = await session.execute(statement, self._reading.key_parameters(values), self._entity.places)
         if result.rowcount == 0:
             raise NotFoundError
         if result.rowcount > 1:
             raise ConflictError("several records have this key")
 
-    @property
-    def deletes_alone(self) -> bool:
-        """Whether a delete is one statement."""
-        return self._entity.certain and not self._owned() and not self._entity.links
+    async def _depart(
+        self, session: Session, table: sa.Table, owner: tuple[sa.Column[Any], ...], values: Key, *, clear: bool
+    ) -> None:
+        chosen = [
+            self._dialect.equal(column, sa.bindparam(f"o{index}", type_=column.type), self._entity.key.natives[index])
+            for index, column in enumerate(owner)
+        ]
+        statement: Any = sa.delete(table).where(*chosen)
+        if clear:
+            statement = sa.update(table).values({column.name: None for column in owner}).where(*chosen)
+        await session.execute(
+            statement, {f"o{index}": value for index, value in enumerate(values)}, self._entity.places
+        )
 
-    def _owned(self) -> tuple[RowsField | ListField, ...]:
+    def _belongings(self) -> tuple[RowsField | ListField, ...]:
+        """Give the rows that are this entity's, and the memberships of its records, each table once."""
         found = [field for field in self._entity.fields.values() if isinstance(field, RowsField | ListField)]
+        # A membership in a column of the record's own row goes with the row.
+        links = [link for link in self._entity.links if link.table is not self._entity.table]
         linked = {(link.table, link.owner) for link in self._entity.links}
-        return tuple(field for field in found if (field.table, field.owner) not in linked)
-
-    # From fields to columns.
-
-    async def _assigned(
-        self, session: Session, fields: Fields, *, creating: bool
-    ) -> tuple[Assignments, list[tuple[RowsField | ListField, Any]]]:
-        assigned: Assignments = {}
-        many: list[tuple[RowsField | ListField, Any]] = []
-        for name, value in fields.items():
-            found = self._entity.fields.get(name)
-            match found:
-                case ColumnField():
-                    self._allow(found.write, name, creating)
-                    assigned[found.column.name] = self._dumped(found, name, value)
-                case LookupField():
-                    self._allow(found.code.write, name, creating)
-                    assigned[found.code.column.name] = await self._code(session, found, name, value)
-                case RowsField() | ListField():
-                    self._allow(found.write, name, creating)
-                    if value is not None and not isinstance(value, tuple):
-                        raise RejectedError("the field has many values", name)
-                    many.append((found, value))
-                case _:
-                    raise RejectedError("there is no such field", name)
-        return assigned, many
-
-    def _dumped(self, found: ColumnField, name: str, value: Value) -> Any:
-        try:
-            dumped = found.native.dumped(value)  # type: ignore[arg-type]
-        except ValueError as error:
-            raise RejectedError(str(error), name) from error
-        for fix in self._entity.fixed:
-            if fix.column is found.column and dumped not in fix.values:
-                raise RejectedError("the record would no longer be visible", name)
-        return dumped
-
-    async def _code(self, session: Session, found: LookupField, name: str, value: Value) -> Any:
-        """Find the code of a name; a name that has none, or two, is refused."""
-        if value is None:
-            return None
-
-        def build() -> sa.Select[Any]:
-            bound = sa.bindparam("name", type_=found.value.type)
-            return sa.select(found.key).where(self._dialect.equal(found.value, bound, found.native)).limit(2)
-
-        try:
-            bound = {"name": found.native.dumped(value)}  # type: ignore[arg-type]
-        except ValueError as error:
-            raise RejectedError(str(error), name) from error
-        rows = (await session.execute(self._statements.get(("code", found.name), build), bound)).all()
-        if len(rows) != 1:
-            raise RejectedError("is not known" if not rows else "stands for several codes", name)
-        return rows[0][0]
-
-    def _allow(self, write: Write, name: str, creating: bool) -> None:
-        if write is Write.NEVER or (write is Write.CREATE and not creating):
-            raise RejectedError("cannot be written" if write is Write.NEVER else "can only be given at first", name)
-
-    def _many(self, name: str) -> RowsField | ListField:
-        found = self._entity.fields.get(name)
-        if not isinstance(found, RowsField | ListField):
-            raise RejectedError("there is no such field" if found is None else "the field has one value", name)
-        self._allow(found.write, name, creating=False)
-        return found
+        return (*[field for field in found if (field.table, field.owner) not in linked], *links)
 
     def _bound(self, name: str) -> Any:
-        return sa.bindparam(f"b_{name}", type_=self._columns[name].type)
-
-    def _native(self, name: str) -> Any:
-        return self._entity.natives[name]
-
-    def _pairs(self, values: tuple[Any, ...]) -> Any:
-        return zip(self._entity.key.columns, values, strict=True)
+        return sa.bindparam(f"b_{name}", type_=self._reading.target().c[name].type)
 
 
-def _named(assigned: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"b_{name}": value for name, value in assigned.items()}
+def _named(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"b_{name}": value for name, value in columns.items()}
