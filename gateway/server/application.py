@@ -44,16 +44,15 @@ def create_application(holder: SiteHolder, observer: ServerObserver, drain: Drai
 
     @web.middleware
     async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.match_info.http_exception is not None:
-            # A target aiohttp has no route for (``OPTIONS *``) must tell a stranger as little as any other.
-            handler = service.answer
         return await boundary.run(request, handler, holder.site.limits.request_seconds)
 
     # aiohttp undoes compression without a bound of ours, so it is told not to (X4).
     application = web.Application(middlewares=[outermost], handler_args=connection(holder.site.limits))
     application.router.add_get("/healthz", service.alive)
     application.router.add_get("/readyz", service.ready)
-    application.router.add_route("*", "/{path:.*}", service.answer, expect_handler=_expect)
+    everything = Everything("/")
+    everything.add_route("*", service.answer, expect_handler=_expect)
+    application.router.register_resource(everything)
     return application
 
 
@@ -66,6 +65,14 @@ def connection(limits: ServerLimits) -> dict[str, Any]:
         "max_headers": limits.headers,
         "keepalive_timeout": limits.idle_seconds,
     }
+
+
+class Everything(web.PlainResource):
+    """The one resource of aiohttp's router: whatever the path, `routes` decides what it means."""
+
+    async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo, set[str]]:
+        route = next(iter(self))
+        return web.UrlMappingMatchInfo({}, route), {route.method}
 
 
 class Service:

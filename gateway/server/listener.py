@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.scim.errors import ScimError, ScimType
 from gateway.server import answers
 from gateway.server.drain import Drain
 
@@ -55,10 +56,15 @@ class Protocol(web.RequestHandler):
             error = answers.from_parser(exc, self.max_line_size)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun and cannot be taken back")
-        response = answers.render_error(error)
-        response.headers["Server"] = answers.SERVER
-        response.force_close()
-        return response
+        return unreadable(error)
+
+
+def unreadable(error: ScimError) -> web.Response:
+    """Answer a request that never reached the application, and close its connection."""
+    response = answers.render_error(error)
+    response.headers["Server"] = answers.SERVER
+    response.force_close()
+    return response
 
 
 class Server(web.Server):
@@ -76,8 +82,15 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
+        handler = made.request_handler
+
+        async def paths_only(request: web.BaseRequest) -> web.StreamResponse:
+            if not request.rel_url.raw_path.startswith("/"):
+                return unreadable(ScimError(400, "the request target is no path", ScimType.INVALID_SYNTAX))
+            return await handler(request)
+
         return Server(
-            made.request_handler,
+            paths_only,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             loop=asyncio.get_running_loop(),
