@@ -24,6 +24,10 @@ MOST_VALUES = 200_000
 """More than any configuration has: what aliases of aliases of aliases may grow to."""
 
 _TAG = "tag:yaml.org,2002:"
+_REFERENCE = re.compile(r"\$\{[^{}\n]*\}")
+_SIGNS = "${},[]:#&*!|>'\"%@`"
+_SHIELD = {ord(sign): 0xE000 + place for place, sign in enumerate(_SIGNS)}
+_UNSHIELD = {shield: sign for sign, shield in _SHIELD.items()}
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
 _SEVERAL = ("version",)
 """What every file of a folder may say, as long as all say the same."""
@@ -99,7 +103,9 @@ def _files(path: Path, problems: list[Problem]) -> list[Path]:
 def _read_one(reading: _Reading) -> dict[Any, Any]:
     try:
         text = reading.file.read_text(encoding="utf-8")
-        node = YAML().compose(text)
+        # YAML would take the braces of `{ key: ${env:X} }` for its own; while it reads, they are signs of no meaning.
+        shielded = _REFERENCE.sub(lambda found: found[0].translate(_SHIELD), text)
+        node = YAML().compose(shielded)
         data = None if node is None else _value(reading, node, ())
     except OSError as error:
         reading.problems.append(Problem(Place(reading.file, 1), (), f"cannot be read: {error.strerror}"))
@@ -182,7 +188,7 @@ def _value_places(reading: _Reading, node: MappingNode, key: Any, path: Trail) -
 
 
 def _scalar(reading: _Reading, node: Node, path: Trail) -> Any:
-    text: str = node.value
+    text: str = node.value.translate(_UNSHIELD)
     if node.tag == f"{_TAG}int" and _LEADING_ZERO.fullmatch(text):
         reading.refuse(node, path, f"{text} is a number whose leading zeros are lost; write '{text}' for the text")
         return text

@@ -11,8 +11,8 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from gateway.telemetry.redaction import Redaction, scrub
 
-QUIET = ("aiohttp.access", "aiohttp.client", "aiosqlite", "asyncio", "asyncpg", "httpx", "redis", "sqlalchemy",
-         "sqlalchemy.engine", "sqlalchemy.pool", "zeep", "urllib3")  # fmt: skip
+QUIET = ("aiohttp.access", "aiohttp.client", "aiosqlite", "alembic", "asyncio", "asyncpg", "httpx", "redis",
+         "sqlalchemy", "sqlalchemy.engine", "sqlalchemy.pool", "zeep", "urllib3")  # fmt: skip
 """Loggers of libraries that tell statements, parameters or headers when they are asked for more than warnings."""
 
 

@@ -34,13 +34,14 @@ tenants:
         entity: people
         attributes: { userName: login, title: job }
         on_delete: delete
+        on_deactivate: delete
 """
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "gateway.yaml"
-    path.write_text(CONFIG % {"folder": tmp_path, "digest": "0" * 64}, encoding="utf-8")
+    path.write_text(CONFIG % {"folder": tmp_path, "digest": "ab" * 32}, encoding="utf-8")
     return path
 
 
@@ -90,9 +91,10 @@ def test_online_compares_with_the_live_system(config: Path, people: Callable[...
     config.write_text(config.read_text(encoding="utf-8").replace("login,", "lgin,"), encoding="utf-8")
     result = run("check", "--online", config)
     assert result.exit_code == 1
-    (line, _) = result.stderr.splitlines()
-    assert line.startswith(f"{config}:17: tenants.acme.resources.User.attributes.userName")
-    assert "login" in line
+    (line, required, _) = result.stderr.splitlines()
+    assert line.startswith(f"{config}:16: tenants.acme.resources.User.entity: the entity requires the field login")
+    assert required.startswith(f"{config}:17: tenants.acme.resources.User.attributes.userName: the entity has no field")
+    assert "did you mean login?" in required
 
 
 def test_online_tells_a_table_that_is_not_there(config: Path, people: Callable[..., None]) -> None:

@@ -78,7 +78,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in running:
         if process.poll() is None:
             process.terminate()
-            process.communicate(timeout=30)
+        process.wait(30)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def commands(banner: str) -> list[str]:
@@ -122,7 +124,8 @@ def test_it_ends_cleanly_and_starts_again_with_what_it_had(start: Start) -> None
     assert (code, rest) == (0, "the demo has ended; its data stays for the next start\n")
     again = start()
     found = again.request('/Users?filter=externalId+eq+"g-1"'.replace('"', "%22"))["Resources"]
-    assert found == [created]
+    assert [one["id"] for one in found] == [created["id"]]
+    assert found[0]["userName"] == "Grace@Example.com"
     assert again.end(signal.SIGTERM)[0] == 0
 
 

@@ -48,11 +48,11 @@ tenants:
   acme:
     tokens: [ { sha256: DIGEST } ]
     resources: &resources
-      User: { backend: hr, entity: people, attributes: { userName: login }, on_delete: delete }
+      User: { backend: hr, entity: people, attributes: { userName: login }, on_delete: delete, on_deactivate: refuse }
   globex:
     tokens: [ { sha256: DIGEST } ]
     resources:
-      User: { backend: away, entity: people, attributes: { userName: login }, on_delete: delete }
+      User: { backend: away, entity: people, attributes: { userName: login }, on_delete: delete, on_deactivate: refuse }
 """.replace("DIGEST", sha256(b"secret-token").hexdigest()).replace(": &resources", ":")
 
 
@@ -147,8 +147,11 @@ def test_a_table_that_is_not_there_stops_the_start(start: Start, environment: di
         database.execute("ALTER TABLE people RENAME COLUMN login TO username")
     with pytest.raises(AssertionError, match=r"attributes\.userName") as caught:
         start()
-    assert "gateway.yaml:19: tenants.acme.resources.User.attributes.userName" in str(caught.value)
-    assert "1 problem; nothing was started" in str(caught.value)
+    line = CONFIG[: CONFIG.index("User:")].count("\n") + 1
+    assert f"gateway.yaml:{line}: tenants.acme.resources.User.attributes.userName: the entity has no" in str(
+        caught.value
+    )
+    assert "nothing was started" in str(caught.value)
 
 
 def test_it_serves_tls(start: Start, environment: dict[str, str], tmp_path: Path) -> None:

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.demo_gateway import demo_databases, logged, serve
+
+__all__ = ["demo_databases", "logged", "serve"]
+
 MARK = re.compile(r"\$\{(\w+)\}")
 
 

@@ -128,3 +128,15 @@ def test_a_file_that_is_not_text_or_not_there_is_a_sentence(tmp_path: Path) -> N
     assert "cannot be read" in problems(tmp_path / "nothing.yaml")[0]
     (tmp_path / "empty").mkdir()
     assert "has no .yaml or .yml file" in problems(tmp_path / "empty")[0]
+
+
+def test_references_need_no_quotes(write: Callable[..., Path]) -> None:
+    """``${env:X:-a, b}`` may stand in a flow mapping, whose braces and commas YAML would take for its own."""
+    path = write(
+        "a: { b: ${env:X}, c: [${file:/x y}, 'q ${env:Z:-a, b}'] }\nd: ${env:X:-#1: \"x\"} # note\ne: ${env:N}5\n"
+    )
+    assert read(path).data == {
+        "a": {"b": "${env:X}", "c": ["${file:/x y}", "q ${env:Z:-a, b}"]},
+        "d": '${env:X:-#1: "x"}',
+        "e": "${env:N}5",
+    }
