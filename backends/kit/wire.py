@@ -98,7 +98,7 @@ class Wire:
             whole = int(seconds.to_integral_value(rounding="ROUND_FLOOR"))
             moment = datetime.fromtimestamp(whole, UTC).replace(microsecond=int((seconds - whole) * 1_000_000))
         elif self.format is not None:
-            moment = datetime.strptime(_text(native), self.format)  # noqa: DTZ007
+            moment = datetime.strptime(_text(native), self.format)
         elif self.type is date:
             return date.fromisoformat(_text(native)[:10])
         else:

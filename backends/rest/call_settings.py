@@ -225,6 +225,9 @@ class ListSettings(CallSettings):
     record: PathText = Field(default="", description="Where an element of it has the record.")
     paging: PagingSettings = Field(default_factory=PagingSettings, description="How it is read part by part.")
     thin: bool = Field(default=False, description="Whether elements lack fields, so that each record is read by `get`.")
+    key: PathText | None = Field(
+        default=None, description="Where an element of a thin list has the key, if not where a record has it."
+    )
     total: PathText | None = Field(default=None, description="Where the answer counts all matches.")
     total_header: str | None = Field(default=None, description="The header that counts all matches.")
     sort: dict[str, dict[str, str]] = Field(

@@ -51,7 +51,7 @@ class Exchange:
         reply = Reply(await self.session.send(request), self._depth, write=call.write)
         if call.meanings.judge(reply, write=call.write):
             return reply
-        reply = Reply(await self.session.expired(request), self._depth, write=call.write)
+        reply = Reply(await self.session.renewed(request, reply.answer.token), self._depth, write=call.write)
         if call.meanings.judge(reply, write=call.write):
             return reply
         raise UnavailableError("the system refuses the gateway's credentials")

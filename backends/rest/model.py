@@ -184,12 +184,7 @@ class Entity:
 
     def key_of(self, document: Any) -> str:
         """Read a record's key; raise `BackendError` if it has none."""
-        found = self.key.read(document)
-        if isinstance(found, str) and found:
-            return found
-        if isinstance(found, int) and not isinstance(found, bool):
-            return str(found)
-        raise BackendError("the system gave a record without a key")
+        return key_at(self.key, document)
 
     def sent(self, key: str) -> str | int:
         """Give a key as it is sent; raise `NotFoundError` for what can be none."""
@@ -216,6 +211,16 @@ class Entity:
         """Refuse to read fields there are not."""
         if unknown := [name for name in names if name not in self.fields]:
             raise BackendError(f"{self.name} has no field {min(unknown)}")
+
+
+def key_at(path: Path, document: Any) -> str:
+    """Read a key; raise `BackendError` if there is none."""
+    found = path.read(document)
+    if isinstance(found, str) and found:
+        return found
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    raise BackendError("the system gave a record without a key")
 
 
 def describe(settings: FieldSettings, write: Write) -> Field:

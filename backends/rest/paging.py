@@ -39,6 +39,7 @@ class Listing:
     settings: ListSettings
     records: Path
     record: Path
+    key: Path
     marker: Path
     more: Path | None
     total: Path | None
@@ -47,11 +48,13 @@ class Listing:
     def of(cls, settings: ListSettings, call: Call, key: Path) -> Listing:
         at = settings.paging.at
         more, total = settings.paging.more, settings.total
+        key = key if settings.key is None else Path.parse(settings.key)
         return cls(
             call,
             settings,
             Path.parse(settings.records),
             Path.parse(settings.record),
+            key,
             key if at is None else Path.parse(at),
             None if more is None else Path.parse(more),
             None if total is None else Path.parse(total),

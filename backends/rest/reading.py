@@ -13,8 +13,8 @@ from backends.kit.together import together
 from backends.rest.calls import UnfitValueError
 from backends.rest.exchange import Exchange
 from backends.rest.links import Links
-from backends.rest.model import Entity
-from backends.rest.paging import Position
+from backends.rest.model import Entity, key_at
+from backends.rest.paging import Listing, Position
 from backends.rest.questions import ByKeys, ByList, Plan, plan
 
 
@@ -123,7 +123,7 @@ class Reading:
             except UnfitValueError:
                 continue
             found = [element for element in elements if element not in (None, [], {})]
-            for native in await self._visible(found, thin=source.listing.settings.thin):
+            for native in await self._visible(found, source.listing):
                 yield native
 
     async def _paged(self, query: Query, chosen: Plan, source: ByList) -> Page:
@@ -142,11 +142,11 @@ class Reading:
             part = await listing.part(self._exchange, values, position, listing.size(query.limit))
         except UnfitValueError:
             return Page((), 0 if query.total else None)
-        ends = self._ends(part.elements)
+        ends = _ends(listing, part.elements)
         if mark is not None and skip == 0 and ends == mark:
             raise BackendError("the system ignores how its list is paged")
         taken = part.elements[skip : skip + query.limit]
-        natives = await self._visible(taken, thin=listing.settings.thin)
+        natives = await self._visible(taken, listing)
         if chosen.needed:
             kept = [native for native in natives if chosen.test(self.light(native, chosen.needed))]
             if len(kept) < len(natives) and (query.total or query.offset):
@@ -159,12 +159,6 @@ class Reading:
             cursor = encode(part.following, 0, ends)
         total = part.total if query.total else None
         return Page(await self._whole(natives, query.fields), total, cursor)
-
-    def _ends(self, elements: list[Any]) -> str | None:
-        """Name the first and last record of a part: the next one cannot have the same, unless paging is ignored."""
-        if len(elements) < 2:
-            return None
-        return f"{self._entity.key.read(elements[0])}\n{self._entity.key.read(elements[-1])}"
 
     def _begin(self, query: Query, numbered: bool, size: int) -> tuple[Position | None, int, Any]:
         if query.cursor is not None:
@@ -181,12 +175,12 @@ class Reading:
         number, skip = divmod(query.offset, size)
         return number, skip, None
 
-    async def _visible(self, elements: list[Any], *, thin: bool) -> list[Native]:
+    async def _visible(self, elements: list[Any], listing: Listing) -> list[Native]:
         """Make records of a list's elements, read one by one where the list is thin; leave out what is excluded, and
         what was deleted meanwhile."""
         entity = self._entity
-        if thin:
-            return await self._by_keys(entity.key_of(element) for element in elements)
+        if listing.settings.thin:
+            return await self._by_keys(key_at(listing.key, element) for element in elements)
         return [
             Native(entity.key_of(element), element, entity.version_of(element, {}))
             for element in elements
@@ -217,3 +211,10 @@ class Reading:
             if native.key == key:
                 return native
         raise NotFoundError("there is no such record")
+
+
+def _ends(listing: Listing, elements: list[Any]) -> str | None:
+    """Name the first and last record of a part: the next one cannot have the same, unless paging is ignored."""
+    if len(elements) < 2:
+        return None
+    return f"{listing.key.read(elements[0])}\n{listing.key.read(elements[-1])}"

@@ -25,12 +25,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, whole; header names in lower case."""
+    """What came back, whole; header names in lower case. `token` is the one it was asked with."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: str = field(default="", repr=False)
 
     @property
     def charset(self) -> str:

@@ -35,7 +35,7 @@ class HttpSession:
         self._urls = settings.base_urls
         self._first = 0
         self._return_at = 0.0
-        self._sessions: tuple[aiohttp.ClientSession, aiohttp.ClientSession] | None = None
+        self._session: aiohttp.ClientSession | None = None
         self._fixed = {name.lower(): value.get_secret_value() for name, value in settings.headers.items()}
         self._proxy = settings.proxy.get_secret_value() if settings.proxy is not None else None
         self._auth = authentication(settings.auth, self._plain, settings.limits.depth, clock)
@@ -57,27 +57,20 @@ class HttpSession:
         timeout = aiohttp.ClientTimeout(
             total=limits.total_seconds, sock_connect=limits.connect_seconds, sock_read=limits.answer_seconds
         )
-        reads, writes = (
-            aiohttp.ClientSession(
-                connector=connector,
-                connector_owner=owner,
-                timeout=timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
-                trust_env=False,
-                skip_auto_headers=("User-Agent",),
-                headers={"user-agent": "scim-gateway"},
-            )
-            for owner in (True, False)
+        self._session = session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"user-agent": "scim-gateway"},
         )
-        # A PUT or DELETE whose connection broke may have been done: it is never sent again behind our back.
-        writes._retry_connection = False
-        self._sessions = reads, writes
+        # Whether what broke with its connection is sent again is not for the client to decide: a PUT or DELETE may have
+        # been done, and reads are repeated by whoever knows the deadline.
+        session._retry_connection = False
 
     async def stop(self) -> None:
         """Close all connections; safe to call twice, and before `start`."""
-        sessions, self._sessions = self._sessions, None
-        for session in reversed(sessions or ()):
+        session, self._session = self._session, None
+        if session is not None:
             await session.close()
 
     async def send(self, request: Request) -> Answer:
@@ -89,19 +82,20 @@ class HttpSession:
         token = await self._auth.current()
         answer = await self._below(self._auth.apply(request, token))
         if answer.status == 401 and self._auth.renewable:
-            answer = await self._renewed(request, token)
+            return await self.renewed(request, token)
         if answer.status == 401:
             raise UnavailableError("the system refuses the gateway's credentials")
-        return answer
+        return replace(answer, token=token)
 
-    async def expired(self, request: Request) -> Answer:
-        """Send a request again whose answer said in words of its own that the credentials have expired."""
+    async def renewed(self, request: Request, refused: str) -> Answer:
+        """Send a request again, with other credentials than those refused: by a 401, or in the system's own words."""
         if not self._auth.renewable:
             raise UnavailableError("the system refuses the gateway's credentials")
-        return await self._renewed(request, await self._auth.current())
-
-    async def _renewed(self, request: Request, refused: str) -> Answer:
-        return await self._below(self._auth.apply(request, await self._auth.after(refused)))
+        token = await self._auth.after(refused)
+        answer = await self._below(self._auth.apply(request, token))
+        if answer.status == 401:
+            raise UnavailableError("the system refuses the gateway's credentials")
+        return replace(answer, token=token)
 
     async def _plain(self, request: Request, url: str | None) -> Answer:
         """Send without credentials: what fetches them."""
@@ -130,12 +124,11 @@ class HttpSession:
         raise UnavailableError("the system cannot be reached") from failure
 
     async def _once(self, request: Request, base: str) -> Answer:
-        if self._sessions is None:
+        if self._session is None:
             raise UnavailableError("the connection to the system is not open")
-        session = self._sessions[request.write]
         url = URL(f"{base}{request.path}{'?' if request.query else ''}{request.query}", encoded=True)
         try:
-            async with session.request(
+            async with self._session.request(
                 request.method,
                 url,
                 headers={**self._fixed, **request.headers},
