@@ -36,6 +36,11 @@ class StaticTokens:
         self._used: dict[str, datetime] = {}
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tokens."""
+        return tuple(token.name for _, token in self._tokens)
+
+    @property
     def last_used(self) -> dict[str, datetime]:
         """When each token was last accepted by this process, by name."""
         return dict(self._used)
