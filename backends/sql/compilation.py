@@ -94,7 +94,12 @@ class _Compilation:
             for found in others.values()
             if found.refers == self._name
         ]
-        columns = {found.column.name: found.name for found in fields.values() if isinstance(found, ColumnField)}
+        alone = {fix.column.name for fix in self._ground.fixed if len(fix.values) == 1}
+        columns = {
+            found.column.name: found.name
+            for found in fields.values()
+            if isinstance(found, ColumnField) and found.column.name not in alone
+        }
         return Entity(
             name=self._name,
             table=source.table,
@@ -104,7 +109,7 @@ class _Compilation:
             fixed=self._ground.fixed,
             defaults=self._defaults,
             links=tuple(links),
-            natives={column.name: self._grounds.native(column) for column in (target or source).table.c},
+            natives={} if target is None else {item.name: self._grounds.native(item) for item in target.table.c},
             certain=(target or source).tells_apart(self._ground.key.columns),
             places=places(target or source, columns),
             sides=tuple(side for side, _ in sides if side.required),
@@ -140,6 +145,9 @@ class _Compilation:
 
     def _column(self, name: str, options: FieldSettings, *, field: str | None = None, path: str = "") -> ColumnField:
         settings, target = self._settings, self._target
+        if settings.fixed:
+            column = self._source.columns[name]
+            return ColumnField(field or name, column, self._ground.key.natives[0], write=Write.NEVER)
         found = _column(self._grounds, self._source, name, options, self._given, field=field, path=path, own=self._name)
         written = target is not None and name in target.columns
         if not written or (settings.version and settings.version.column and settings.version.column.casefold() == name):

@@ -137,7 +137,7 @@ class Links:
                 statement = sa.update(found.table).values({column.name: None for column in found.owner})
             return statement.where(*self._owned(found))
 
-        statement = self._statements.get(("clear", found.table, found.owner), build)
+        statement = self._statements.get(("clear", id(found)), build)
         await session.execute(statement, _owner(owner), found.places)
 
     async def _present(

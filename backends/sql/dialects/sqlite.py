@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -82,9 +82,15 @@ class SQLite(Dialect):
                     column.type = _Date()
                 case sa.Float():
                     pass
+                case sa.types.NullType():
+                    column.type = sa.String()
                 case sa.Numeric():
                     column.type = _Number()
             column.info[FOLDS] = folds
+
+    def native(self, column_type: sa.types.TypeEngine[Any], zone: tzinfo) -> Native:
+        # A column without a type is mostly an expression of a view.
+        return super().native(sa.String() if isinstance(column_type, sa.types.NullType) else column_type, zone)
 
     def exact(self, expression: Expression, native: Native) -> Expression:
         return expression.collate("BINARY") if native.folds else expression

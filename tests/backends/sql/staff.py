@@ -93,7 +93,10 @@ ENTITIES: Mapping[str, Any] = {
         "key": "ID",
         "where": {"kind": "P"},
         "defaults": {"created_by": "scim"},
-        "fields": {"nick": {"column": "nick_uc", "case": "upper"}, "teams": {"inverse": "teams.members", "write": "always"}},
+        "fields": {
+            "nick": {"column": "nick_uc", "case": "upper"},
+            "teams": {"inverse": "teams.members", "write": "always"},
+        },
         "rows": {
             "mails": {
                 "table": "person_mail",
