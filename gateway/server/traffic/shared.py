@@ -1,4 +1,4 @@
-"""Buckets and tallies of all replicas, in Redis; each process counts for itself while Redis cannot be used.
+"""Buckets, tallies and used assertions of all replicas, in Redis; each process counts for itself while Redis cannot be used.
 
 A bucket is one number that Redis's own clock is compared with, so that replicas' clocks do not matter.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from gateway.server.oauth import Seen
 from gateway.server.traffic.brake import Engaged, LocalTallies
 from gateway.server.traffic.buckets import Buckets, Key, Rate
 
@@ -56,6 +57,9 @@ redis.call('DEL', KEYS[1])
 redis.call('SREM', KEYS[3], ARGV[1])
 return redis.call('DEL', KEYS[2])
 """
+
+# KEYS: assertion. ARGV: milliseconds. Gives 1 the first time.
+_FIRST = "return redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) and 1 or 0"
 
 _LIST = "return redis.call('SMEMBERS', KEYS[1])"
 _READ = "return redis.call('GET', KEYS[1]) or ''"
@@ -132,6 +136,26 @@ class SharedTallies:
         # The braces keep all three on one node of a Cluster, where a script must find its keys.
         of = _digest((tenant, kind))
         return f"{self._prefix}:{{brake}}:count:{of}", f"{self._prefix}:{{brake}}:since:{of}", self._index
+
+
+class SharedSeen:
+    """Assertions of the token endpoint that were used at any replica; `local` stands in while Redis cannot be used."""
+
+    def __init__(self, evaluate: Evaluate, local: Seen, *, prefix: str = "scimgw") -> None:
+        self._evaluate = evaluate
+        self._local = local
+        self._prefix = prefix
+
+    async def first(self, client: str, id: str, seconds: float) -> bool:
+        # This process remembers it too, so that Redis going away in between makes none good again here.
+        if not await self._local.first(client, id, seconds):
+            return False
+        key = name(self._prefix, "assertion", (client, id))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return bool(int(await self._evaluate(_FIRST, [key], [str(int(seconds * 1000))])))
+        except _FAILURES:
+            return True
 
 
 def name(prefix: str, kind: str, key: Key) -> str:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisGone
 
+from gateway.server.auth.seen import LocalSeen
 from gateway.server.traffic.brake import LocalTallies
 from gateway.server.traffic.buckets import LocalBuckets, Rate
-from gateway.server.traffic.shared import SharedBuckets, SharedTallies, name
+from gateway.server.traffic.shared import SharedBuckets, SharedSeen, SharedTallies, name
 
 RATE = Rate(per_second=10, burst=5)
 KEY = ("tenant", "acme")
@@ -184,6 +185,21 @@ async def test_brake_is_shared_and_stays_until_it_is_released(evaluate: Any) -> 
     assert not await replicas[0].release("acme", "deletions")
     assert await replicas[1].engaged() == []
     assert await replicas[1].add("acme", "deletions", 5, 5, 60)
+
+
+async def test_assertion_is_good_once_in_all_replicas(evaluate: Any, redis: Any) -> None:
+    """An assertion used at one replica is used at all; without Redis each remembers its own (RFC 7523 §3)."""
+
+    async def gone(script: str, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        raise RedisGone("down")
+
+    replicas = [SharedSeen(evaluate, LocalSeen(clock=Clock())) for _ in range(2)]
+    found = await asyncio.gather(*(replicas[turn % 2].first("client", "1", 60) for turn in range(6)))
+    assert sum(found) == 1
+    assert await replicas[0].first("other", "1", 60)
+    assert 0 < await redis.pttl(name("scimgw", "assertion", ("client", "1"))) <= 60_000
+    alone = SharedSeen(gone, LocalSeen(clock=Clock()))
+    assert [await alone.first("client", "1", 60) for _ in range(2)] == [True, False]
 
 
 async def test_window_of_the_brake_in_redis_begins_with_the_first(evaluate: Any, redis: Any) -> None:
