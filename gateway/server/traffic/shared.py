@@ -1,4 +1,4 @@
-"""Buckets, tallies and used assertions of all replicas, in Redis; each process counts for itself while Redis cannot be used.
+"""Buckets, tallies and used assertions of all replicas, in Redis; without it each process counts for itself.
 
 A bucket is one number that Redis's own clock is compared with, so that replicas' clocks do not matter.
 """
