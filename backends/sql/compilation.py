@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backends.contract import Write
+from backends.sql.faults import Places
 from backends.sql.grounds import Ground, Grounds, constant, places, reference
 from backends.sql.keys import Key
 from backends.sql.model import (
@@ -329,6 +330,7 @@ def _list(grounds: Grounds, entity: str, field: str, settings: ListSettings, pat
         unique=unique,
         stored_in_column=settings.stored == "column",
         places=places(source, {column.name: field for column in member.columns}),
+        owner_places=places(source, {column.name: field for column in owner}),
     )
 
 
@@ -348,7 +350,9 @@ def _members(grounds: Grounds, source: Source, settings: ListSettings, member: K
 def turned(grounds: Grounds, found: ListField, other: str, field: str) -> ListField:
     """See a list of the entity `other` from its members' side."""
     member = Key(found.owner, tuple(grounds.native(column) for column in found.owner))
-    return replace(found, name=field, owner=found.member.columns, member=member, refers=other)
+    there = found.owner_places
+    seen = Places(dict.fromkeys(there.constraints, field), dict.fromkeys(there.columns, field))
+    return replace(found, name=field, owner=found.member.columns, member=member, refers=other, places=seen)
 
 
 def _is_generated(column: Any) -> bool:

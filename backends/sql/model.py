@@ -116,6 +116,7 @@ class ListField:
     unique: bool = False  # a unique key keeps a value from being there twice
     stored_in_column: bool = False  # `table` is the members' own, and `owner` its column
     places: Places = NOWHERE
+    owner_places: Places = NOWHERE  # what is said of the owner's columns
 
     def load(self, values: tuple[Any, ...]) -> Any:
         """Turn the driver's values of the member columns into the field's value."""
