@@ -1,4 +1,4 @@
-"""Entry points -> backend classes, each imported only when a configuration names it."""
+"""Entry points -> backend classes, each imported only when a configuration names it; and codecs of others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from backends.contract import Backend
 
 GROUP = "scim_gateway.backends"
+CODECS = "scim_gateway.codecs"
 DISTRIBUTION = "scim-gateway"
 
 
@@ -71,6 +72,19 @@ class Plugins:
 
     def __iter__(self) -> Iterator[Plugin]:
         return iter([self._plugins[name] for name in sorted(self._plugins)])
+
+    def codecs(self) -> Mapping[str, Any]:
+        """Import the codecs other distributions bring, by name: the values are factories of `gateway.mapping`.
+
+        Raises `PluginError` for one that cannot be imported.
+        """
+        found: dict[str, Any] = {}
+        for entry in metadata.entry_points(group=CODECS):
+            try:
+                found[entry.name] = entry.load()
+            except (ImportError, AttributeError) as error:
+                raise PluginError(f"the codec {entry.name} ({entry.value}) cannot be imported: {error}") from error
+        return found
 
     def find(self, name: str) -> Plugin:
         """Find a kind of backend; raise `PluginError` with the nearest names there are."""

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.contract import Backend, BackendError, Context, UnavailableError
+from backends.contract import Backend, BackendError, Capabilities, Context, UnavailableError
 from gateway import identity
 from gateway.app import callers, exposure
 from gateway.app.contact import Described
 from gateway.app.types import known_schemas, resource_type
-from gateway.mapping import MappingError, ResourceMapping, compile_mapping
+from gateway.mapping import Factory, MappingError, ResourceMapping, compile_mapping
 from gateway.mapping.spec import ResourceSpec
 from gateway.plugins import PluginError, Plugins
 from gateway.scim import dialects
@@ -57,24 +57,52 @@ class Blueprint:
     configuration: Configuration
     backends: Mapping[str, Backend[Any]]
     tenants: Mapping[str, TenantPlan]
+    codecs: Mapping[str, Factory]
 
-    def compiled(self, plan: ResourcePlan, described: Described | None = None) -> ResourceMapping:
-        """Compile the mapping of one resource type, against the fields of the live system where they are known.
+    def mappings(
+        self, tenant: TenantPlan, described: Mapping[str, Described] | None = None
+    ) -> dict[str, ResourceMapping]:
+        """Compile the mappings of a tenant, against the fields of the live systems where those are known.
 
-        Raises `SettingsError` with everything in it that cannot work.
+        `described` holds what the backends said, by their names. Raises `SettingsError` with everything that cannot
+        work.
         """
-        entity = plan.spec.entity
-        fields = None if described is None else described.get(entity)
+        found, problems = self._compiled(tenant, described, {})
+        hidden = _hidden(tenant, found, described or {})
+        if hidden and not problems:
+            found, problems = self._compiled(tenant, described, hidden)
+        if problems:
+            raise SettingsError(problems)
+        return found
+
+    def _compiled(
+        self, tenant: TenantPlan, described: Mapping[str, Described] | None, hidden: Mapping[tuple[str, str], set[str]]
+    ) -> tuple[dict[str, ResourceMapping], list[Problem]]:
+        found: dict[str, ResourceMapping] = {}
+        problems: list[Problem] = []
+        for plan in tenant.resources:
+            backend, entity = plan.spec.backend, plan.spec.entity
+            if backend not in self.backends or (described is not None and backend not in described):
+                continue
+            fields = None if described is None else described[backend].get(entity)
+            keys = hidden.get((backend, entity), set())
+            try:
+                found[plan.name] = compile_mapping(
+                    plan.resource_type, plan.spec, self.capabilities(plan), fields, self.codecs, hidden=keys
+                )
+            except MappingError as error:
+                problems += [self.configuration.problem((*plan.trail, *where), why) for where, why in error.problems]
+            except SettingsError as error:
+                problems += error.problems
+        return found, problems
+
+    def capabilities(self, plan: ResourcePlan) -> Capabilities:
+        """Ask a backend what it can do with an entity; raise `SettingsError` where it has no such entity."""
         try:
-            capabilities = self.backends[plan.spec.backend].capabilities(entity)
+            return self.backends[plan.spec.backend].capabilities(plan.spec.entity)
         except (ValueError, BackendError) as error:
-            trail = (*plan.trail, "entity")
-            raise SettingsError([self.configuration.problem(trail, reason_of(error))]) from None
-        try:
-            return compile_mapping(plan.resource_type, plan.spec, capabilities, fields)
-        except MappingError as error:
-            problems = [self.configuration.problem((*plan.trail, *where), why) for where, why in error.problems]
-            raise SettingsError(problems) from None
+            problem = self.configuration.problem((*plan.trail, "entity"), reason_of(error))
+            raise SettingsError([problem]) from None
 
     def misfit(self, backend: str, error: BaseException, entity: str | None = None) -> SettingsError | None:
         """Tell whether an error of a backend means that the configuration does not fit the live system.
@@ -121,18 +149,29 @@ def draw(configuration: Configuration, plugins: Plugins) -> Blueprint:
         *callers.problems(configuration),
         *_store_problems(configuration),
     ]
-    blueprint = Blueprint(configuration, backends, tenants)
+    blueprint = Blueprint(configuration, backends, tenants, plugins.codecs())
     for tenant in tenants.values():
-        for plan in tenant.resources:
-            if plan.spec.backend not in backends:
-                continue
-            try:
-                blueprint.compiled(plan)
-            except SettingsError as error:
-                problems += error.problems
+        try:
+            blueprint.mappings(tenant)
+        except SettingsError as error:
+            problems += error.problems
     if problems:
         raise SettingsError(problems)
     return blueprint
+
+
+def _hidden(
+    tenant: TenantPlan, mappings: Mapping[str, ResourceMapping], described: Mapping[str, Described]
+) -> dict[tuple[str, str], set[str]]:
+    """Find records that are no resources because a codec owns them: the group whose members are the active ones."""
+    hidden: dict[tuple[str, str], set[str]] = {}
+    for plan in tenant.resources:
+        owned = mappings[plan.name].owned if plan.name in mappings else {}
+        fields = described.get(plan.spec.backend, {}).get(plan.spec.entity) or {}
+        for name, values in owned.items():
+            if name in fields and (entity := fields[name].refers) is not None:
+                hidden.setdefault((plan.spec.backend, entity), set()).update(str(value) for value in values)
+    return hidden
 
 
 def _backends(configuration: Configuration, plugins: Plugins, problems: list[Problem]) -> dict[str, Backend[Any]]:

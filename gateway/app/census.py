@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from backends.contract import Filter, Query
 from gateway.app.blueprint import Blueprint, ResourcePlan
+from gateway.app.contact import Described
 from gateway.identity.upkeep import Account
 from gateway.mapping import Links
 
@@ -17,18 +18,19 @@ async def accounts(blueprint: Blueprint) -> AsyncIterator[Account]:
 
     Raises `BackendError` and `SettingsError` as they come: half a census would rebuild half a store.
     """
-    for name, backend in blueprint.backends.items():
-        try:
+    described: dict[str, Described] = {}
+    try:
+        for name, backend in blueprint.backends.items():
             await backend.start()
-            described = {entity: await backend.describe(entity) for entity in blueprint.entities(name)}
-            for tenant in blueprint.tenants.values():
-                for plan in tenant.resources:
-                    if plan.spec.backend == name:
-                        mapping = blueprint.compiled(plan, described)
-                        where = mapping.translate(None).bind(Links()).where
-                        async for key in _keys(blueprint, plan, where):
-                            yield Account(tenant.name, plan.name, name, plan.spec.entity, key)
-        finally:
+            described[name] = {entity: await backend.describe(entity) for entity in blueprint.entities(name)}
+        for tenant in blueprint.tenants.values():
+            mappings = blueprint.mappings(tenant, described)
+            for plan in tenant.resources:
+                where = mappings[plan.name].translate(None).bind(Links()).where
+                async for key in _keys(blueprint, plan, where):
+                    yield Account(tenant.name, plan.name, plan.spec.backend, plan.spec.entity, key)
+    finally:
+        for backend in blueprint.backends.values():
             await backend.stop()
 
 

@@ -23,9 +23,8 @@ from gateway.engine.render import Renderer
 from gateway.engine.resources import Resources
 from gateway.engine.search import Search
 from gateway.identity import IdentityMap, LookupObserver, StoreUnavailableError
-from gateway.mapping import ResourceMapping
 from gateway.server.site import Site, SiteHolder, TenantSite
-from gateway.settings import Problem, SettingsError
+from gateway.settings import SettingsError
 from gateway.settings.model import BackendLimitSettings
 
 FIRST_CONTACT = 5.0
@@ -152,7 +151,7 @@ class Gateway:
     def _waiting(self, plan: TenantPlan, callers: Callers) -> TenantSite:
         """Make the site of a tenant that waits for its backends: its callers are known, and answered 503."""
         section = self.blueprint.configuration.settings.tenants[plan.name]
-        mappings = self._mappings(plan, None)
+        mappings = self.blueprint.mappings(plan)
         return TenantSite(
             name=plan.name,
             authenticator=callers.authenticator(plan.name, section),
@@ -168,7 +167,7 @@ class Gateway:
 
     def _reached(self, waiting: TenantSite, plan: TenantPlan, described: Mapping[str, Described]) -> TenantSite:
         """Make the site of a tenant whose backends were met; raise `SettingsError` where one does not fit."""
-        mappings = self._mappings(plan, described)
+        mappings = self.blueprint.mappings(plan, described)
         served = {
             one.name: sites.served(
                 one, mappings[one.name], self.guards[one.spec.backend], described[one.spec.backend][one.spec.entity]
@@ -180,19 +179,6 @@ class Gateway:
             tenant=sites.tenant(plan, self.blueprint, served),
             resource_types=tuple(sites.public_type(one.resource_type, one.mapping) for one in served.values()),
         )
-
-    def _mappings(self, plan: TenantPlan, described: Mapping[str, Described] | None) -> dict[str, ResourceMapping]:
-        mappings: dict[str, ResourceMapping] = {}
-        problems: list[Problem] = []
-        for one in plan.resources:
-            try:
-                told = None if described is None else described[one.spec.backend]
-                mappings[one.name] = self.blueprint.compiled(one, told)
-            except SettingsError as error:
-                problems += error.problems
-        if problems:
-            raise SettingsError(problems)
-        return mappings
 
     async def _store_ready(self) -> bool:
         try:

@@ -8,14 +8,14 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from backends.contract import Field
+from backends.contract import And, Compare, Field
 from gateway.app.blueprint import Blueprint, ResourcePlan, TenantPlan
 from gateway.engine.guard import Guard
 from gateway.engine.tenants import Limits, Served, Tenant
-from gateway.mapping import ResourceMapping
-from gateway.scim import dialects
+from gateway.mapping import Links, ResourceMapping
+from gateway.scim import dialects, filters, paths
 from gateway.scim.discovery import Facts, Override, narrow_type
-from gateway.scim.schema import ResourceType, Uniqueness
+from gateway.scim.schema import Attribute, ResourceType, Type, Uniqueness
 from gateway.server.auth import Authenticator, StaticToken, StaticTokens
 from gateway.server.limits import JsonLimits, ServerLimits
 from gateway.settings.model import ServerLimitSettings, Settings, TenantLimitSettings
@@ -105,10 +105,24 @@ def facts(plan: TenantPlan, blueprint: Blueprint) -> Facts:
 
 
 def _checked(resource_type: ResourceType, mapping: ResourceMapping, fields: Mapping[str, Field]) -> tuple[str, ...]:
-    """Name the unique attributes that no unique index of the backend is known to guard (H2)."""
-    guarded = {mapping.attribute_of(name) for name, field in fields.items() if field.unique}
+    """Name the unique attributes that no unique index of the backend is known to guard (H2, S14)."""
+    indexed = {mapping.attribute_of(name) for name, field in fields.items() if field.unique}
     return tuple(
         attribute.name
         for attribute in resource_type.schema.attributes
-        if attribute.uniqueness is not Uniqueness.NONE and attribute.name not in guarded
+        if attribute.uniqueness is not Uniqueness.NONE
+        and not (attribute.name in indexed and _is_compared_as_held(resource_type, mapping, attribute))
     )
+
+
+def _is_compared_as_held(resource_type: ResourceType, mapping: ResourceMapping, attribute: Attribute) -> bool:
+    """Tell whether equal values of an attribute are equal in the backend too, so that its unique index sees them.
+
+    Where case does not count for the attribute but does for the field, ADA and Ada are two for the index and one here.
+    """
+    if attribute.case_exact or attribute.type is not Type.STRING:
+        return True
+    probe = filters.Comparison(paths.resolve(resource_type, attribute.name), filters.Op.EQ, "Probe")
+    bound = mapping.translate(probe).bind(Links())
+    compares = bound.where.terms if isinstance(bound.where, And) else (bound.where,)
+    return bound.residual is None and not any(isinstance(one, Compare) and one.ignore_case for one in compares)

@@ -22,13 +22,10 @@ async def verify(blueprint: Blueprint) -> list[Problem]:
     described = {name: one for name, one in zip(names, found, strict=True) if isinstance(one, dict)}
     problems = [problem for one in found if isinstance(one, list) for problem in one]
     for tenant in blueprint.tenants.values():
-        for plan in tenant.resources:
-            if plan.spec.backend not in described:
-                continue
-            try:
-                blueprint.compiled(plan, described[plan.spec.backend])
-            except SettingsError as error:
-                problems += error.problems
+        try:
+            blueprint.mappings(tenant, described)
+        except SettingsError as error:
+            problems += error.problems
     return problems
 
 

@@ -12,17 +12,20 @@ from typing import Any, ClassVar
 
 import aiohttp
 import pytest
+from prometheus_client import CollectorRegistry
 
 from backends.contract import Field, UnavailableError
 from backends.memory import MemoryBackend
-from gateway.app import Blueprint, ListenError, sites
+from gateway.app import Blueprint, ListenError, Observation, running, sites
 from gateway.app import contact as contacts
 from gateway.app import gateway as gateways
+from gateway.engine.guard import Guard
 from gateway.engine.tenants import Limits
 from gateway.server.limits import JsonLimits, ServerLimits
 from gateway.settings import SettingsError
 from gateway.settings.model import ServerLimitSettings, TenantLimitSettings
 from tests.app.conftest import PATCH_URN, Document, Served
+from tests.demo_gateway import recorder
 
 Drawn = Callable[..., Blueprint]
 Serving = Callable[..., AbstractAsyncContextManager[Served]]
@@ -151,11 +154,7 @@ async def test_a_system_that_refuses_its_own_settings_stops_the_start(drawn: Dra
 
 
 async def started(blueprint: Blueprint) -> None:
-    from prometheus_client import CollectorRegistry
-
-    from gateway.app import Observation, running
-    from tests.demo_gateway import recorder
-
+    """Start what must not start."""
     async with running(blueprint, Observation(recorder([]), CollectorRegistry())):
         raise AssertionError("it must not start")
 
@@ -338,3 +337,51 @@ def test_limits_are_the_rooms_own() -> None:
     }
     assert set(JsonLimits.__slots__) == set(type(ServerLimitSettings().json_).model_fields)
     assert set(Limits.__slots__) == set(TenantLimitSettings.model_fields)
+
+
+async def test_an_index_that_tells_case_apart_is_not_relied_on(drawn: Drawn, document: Document) -> None:
+    """ADA and Ada are two for such an index and one for the protocol, unless the settings say otherwise (S14, H2)."""
+    fields = document["backends"]["hr"]["settings"]["entities"]["people"]["fields"]
+    fields["login"] = {"type": "str", "required": True, "unique": True}
+    user = document["tenants"]["acme"]["resources"]["User"]
+
+    async def checked() -> tuple[str, ...]:
+        blueprint = drawn(document)
+        tenant = blueprint.tenants["acme"]
+        described = {"hr": {"people": await blueprint.backends["hr"].describe("people")}}
+        mapping = blueprint.mappings(tenant, described)["User"]
+        guard = Guard("hr", blueprint.backends["hr"], Observation(recorder([]), CollectorRegistry()), clock=float)
+        return sites.served(tenant.resources[0], mapping, guard, described["hr"]["people"]).checked
+
+    assert await checked() == ("userName",)
+    user["attributes"]["userName"] = {"field": "login", "codec": "lower", "keep": "spelling"}
+    assert await checked() == ("userName",), "others may have written capitals"
+    user["overrides"] = {"userName": {"caseExact": True}}
+    assert await checked() == ()
+
+
+async def test_a_group_that_means_active_is_no_group(serving: Serving, document: Document) -> None:
+    """A record a codec owns is hidden from its own type: from lists, by id, and from members (DESIGN §6)."""
+    entities = document["backends"]["hr"]["settings"]["entities"]
+    entities["teams"] = {
+        "key": "name",
+        "fields": {"name": {"type": "str", "required": True}, "members": {"many": True, "refers": "people"}},
+        "records": [{"name": "enabled"}, {"name": "night shift"}],
+    }
+    entities["people"]["fields"] = {
+        "login": {"type": "str", "required": True, "unique": True},
+        "teams": {"inverse": "teams.members"},
+        "groups": {"many": True, "refers": "teams"},
+    }
+    resources = document["tenants"]["acme"]["resources"]
+    resources["User"]["attributes"] = {
+        "userName": "login",
+        "active": {"field": "groups", "codec": {"contains": "enabled"}},
+    }
+    resources["Group"] = {
+        "backend": "hr", "entity": "teams", "on_delete": "delete", "attributes": {"displayName": "name"}
+    }  # fmt: skip
+    async with serving(document) as served:
+        assert (await served.create("acme", "ada"))["active"] is True
+        groups = (await served.send("GET", "acme", "/Groups"))[1]["Resources"]
+        assert [group["displayName"] for group in groups] == ["night shift"]
