@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from backends.contract import (
     Context,
     Field,
     Fields,
+    NativeCall,
     Outcome,
     Page,
     Query,
@@ -26,10 +28,11 @@ from backends.contract import (
 from backends.sql.abilities import abilities
 from backends.sql.compilation import compiled
 from backends.sql.engines import Engines, dialect_of
-from backends.sql.grounds import Grounds
+from backends.sql.explaining import Rehearsal, rehearsed, secrets_in
+from backends.sql.grounds import Grounds, columns
 from backends.sql.model import Entity
 from backends.sql.reading import Reading
-from backends.sql.reflection import Schema
+from backends.sql.reflection import Schema, split
 from backends.sql.sessions import Sessions
 from backends.sql.settings import SettingsError, SqlSettings
 from backends.sql.writing import Writing
@@ -126,6 +129,53 @@ class SqlBackend(WritableBackend[SqlSettings]):
         alone = writing.deletes_alone and expect is None
         async with sessions.single() if alone else sessions.whole() as session:
             await writing.delete(session, key, expect)
+
+    def explain(self, entity: str, operation: str, *arguments: Any) -> Sequence[NativeCall]:
+        """Write down the statements of an operation without sending any; the backend must have been started once, for
+        the columns' types. Values of secret fields are masked."""
+        served, of = self._find(entity), self._find(entity).entity
+        rows, secrets = 1, list[Any]()
+        match operation, arguments:
+            case "search", (Query() as query,):
+                rows, secrets = query.limit + 1 if query.total else 1, secrets_in(of, query.where)
+            case "create", (fields,):
+                secrets = secrets_in(of, fields)
+            case "update", (_, Change() as change):
+                secrets = secrets_in(of, change.set)
+        dialect = self._engines.single.dialect if self._engines is not None else None
+        session = Rehearsal(dialect, of, secrets, rows=rows)
+        stand_in: Any = session
+        match operation, arguments:
+            case "get", (key, fields):
+                rehearsed(served.reading.get(stand_in, key, frozenset(fields)))
+            case "search", (query,):
+                rehearsed(served.reading.search(stand_in, query))
+            case "create", (fields,):
+                rehearsed(served.writing.create(stand_in, fields))
+            case "update", (key, change):
+                rehearsed(served.writing.update(stand_in, key, change, None))
+            case "delete", (key,):
+                rehearsed(served.writing.delete(stand_in, key, None))
+            case _:
+                raise UnsupportedError(f"there is no operation {operation} with these arguments")
+        return session.calls
+
+    async def introspect(self) -> Mapping[str, Mapping[str, Field]]:
+        """Tell the tables and views of the default schema and of those the settings name, with their columns."""
+        named = {split(entity.table)[0] for entity in self.settings.entities.values() if entity.table is not None}
+        async with self._open().reading() as session:
+            return await session.connection.run_sync(self._introspected, {None, *named})
+
+    def _introspected(self, connection: sa.Connection, schemas: set[str | None]) -> dict[str, dict[str, Field]]:
+        schema = Schema(connection, self._dialect)
+        found: dict[str, dict[str, Field]] = {}
+        for name in sorted(schemas, key=lambda name: name or ""):
+            for table in schema.tables(name):
+                full = (
+                    f'{name + "." if name else ""}"{table}"' if "." in table else f"{name + '.' if name else ''}{table}"
+                )
+                found[full] = columns(schema.source(full, full), self._dialect, self._zone)
+        return found
 
     def _compiled(self, connection: sa.Connection) -> dict[str, Entity]:
         self._dialect.discover(connection)

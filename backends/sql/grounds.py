@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from backends.contract import Field, Write
 from backends.sql.dialects.base import FOLDS, Dialect
 from backends.sql.faults import Places
 from backends.sql.keys import Key
@@ -153,6 +154,21 @@ class Grounds(Mapping[str, Ground]):
         whole = Unique("", (column.key,))
         source = Source(table, (whole,), view=True)
         return Ground(settings, source, Key((column,), natives))
+
+
+def columns(source: Source, dialect: Dialect, zone: tzinfo) -> dict[str, Field]:
+    """Describe the columns of a table that no entity is made of yet."""
+    found = {}
+    for column in source.table.c:
+        native = dialect.native(column.info.get(DECLARED, column.type), zone)
+        found[column.name] = Field(
+            type=native.python,
+            write=Write.NEVER if native.opaque or column.computed is not None else Write.ALWAYS,
+            unique=source.unique((column,)),
+            required=not column.nullable and column.server_default is None,
+            max_length=getattr(column.type, "length", None) if native.text else None,
+        )
+    return found
 
 
 def constant(native: Native, value: Constant, path: str) -> Any:
