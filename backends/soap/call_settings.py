@@ -97,7 +97,8 @@ class ErrorSettings(Section):
     def _conditions(self) -> ErrorSettings:
         if self.fault is None and self.at is None:
             raise ValueError("an error is recognised by fault or at")
-        if self.at is None and not (self.equals is self.differs is self.contains is None):
+        conditions = (self.equals, self.differs, self.contains)
+        if self.at is None and any(one is not None for one in conditions):
             raise ValueError("equals, differs and contains need at")
         return self
 
@@ -162,6 +163,9 @@ class WriteSettings(CallSettings):
     fields: tuple[str, ...] | None = Field(
         default=None,
         description="Made only if one of these is given or changed; if not given: the fields its arguments name.",
+    )
+    changed_only: bool = Field(
+        default=False, description="Of an update: whether fields that stay as they are are left out of its arguments."
     )
     when: dict[str, Annotated[tuple[Constant, ...], BeforeValidator(several)]] = Field(
         default_factory=dict, description="Made only if these fields then have these values: `{enabled: false}`."
@@ -230,6 +234,7 @@ class ListSettings(CallSettings):
     records: PathText = Field(description="Where the answer has them: `people.person[*]`.")
     paging: PagingSettings = Field(default_factory=PagingSettings, description="How it is read part by part.")
     total: PathText | None = Field(default=None, description="Where the answer counts all matches.")
+    thin: bool = Field(default=False, description="Whether elements lack fields, so that each record is read by `get`.")
     query: QuerySettings | None = Field(default=None, description="The query language of `{@query}`.")
     each: str | None = Field(
         default=None,
@@ -267,7 +272,7 @@ class FilterSettings(Section):
     call: ListSettings | None = Field(default=None, description="A call of its own in place of the list's.")
     escape: dict[str, str] | None = Field(
         default=None,
-        description="What stands for signs that mean something where the value goes, `{\"'\": \"''\"}`; a query needs "
+        description='What stands for signs that mean something where the value goes, `{"\'": "\'\'"}`; a query needs '
         "it, or `signs`.",
     )
     signs: str | None = Field(

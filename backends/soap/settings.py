@@ -95,7 +95,9 @@ class LoginSettings(CallSettings):
         description="SOAP headers of all other calls: `{'{urn:hr}Session': {id: '{@session}'}}`.",
     )
     life_seconds: float = Field(
-        default=900.0, gt=0, description="How long a session lives; it is renewed before, and where a call finds it over."
+        default=900.0,
+        gt=0,
+        description="How long a session lives; it is renewed before, or when refused.",
     )
 
 
@@ -226,6 +228,8 @@ class EntitySettings(Section):
             raise ValueError(f"not a field name: {wrong[0]}")
         if self.list is None and self.get is None:
             raise ValueError("an entity needs a get or a list")
+        if self.get is None and any(one is not None and one.thin for one in self._lists()):
+            raise ValueError("a thin list needs a get")
         for item in self.filters:
             field, _, column = item.field.partition(".")
             declared = self.fields.get(field)
@@ -245,6 +249,9 @@ class EntitySettings(Section):
         if self.create and not any(call.key for call in self.create):
             raise ValueError("create: one of the calls says where the key comes from")
         return self
+
+    def _lists(self) -> tuple[ListSettings | None, ...]:
+        return (self.list, *(item.call for item in self.filters))
 
 
 class SoapSettings(Section):
@@ -293,7 +300,8 @@ class SoapSettings(Section):
         description="Whether an answer must have the namespace the WSDL says; the name of its element must fit anyway.",
     )
     ping: CallSettings | None = Field(
-        default=None, description="The cheapest operation that proves the system works; a GET of the endpoint if not given."
+        default=None,
+        description="The cheapest operation that proves the system works; a GET of the endpoint if none.",
     )
     errors: tuple[ErrorSettings, ...] = Field(
         default=(), description="Faults and answers with a meaning of their own, looked through last."
@@ -329,8 +337,6 @@ class SoapSettings(Section):
                 raise ValueError(f"entities.{name}.list.each: there is no entity {entity.list.each}")
             for call in entity.delete:
                 other, _, far = (call.each or "").partition(".")
-                if call.each is not None and (
-                    other not in self.entities or far not in self.entities[other].fields
-                ):
+                if call.each is not None and (other not in self.entities or far not in self.entities[other].fields):
                     raise ValueError(f"entities.{name}.delete.each: there is no {call.each}")
         return self
