@@ -195,7 +195,7 @@ class Ledger:
             attributes.append(EXTERNAL_ID)
             held = [*held, *held_rows([(EXTERNAL_ID, wanted)] if wanted is not None else (), ())]
         if attributes:
-            given = json.dumps([[name] for name in attributes])
+            given = json.dumps(attributes)
             await session.run(self._statements.forget, tenant=current.tenant, id=current.id, given=given)
             await self._hold(session, current, held)
         return identity_of(current.tenant, rows[0])

@@ -18,11 +18,14 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    func,
     literal_column,
+    null,
     or_,
     select,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy import case as sql_case
 from sqlalchemy import update as sql_update
@@ -41,6 +44,7 @@ from gateway.identity.tables import (
     Elements,
     Item,
     NextSerial,
+    OneOf,
     Position,
 )
 
@@ -88,6 +92,9 @@ ROW = (
 
 _ONE = and_(IDENTITY.c.tenant == _text("tenant"), IDENTITY.c.id == _text("id"))
 _LIVE = IDENTITY.c.buried.is_(None)
+_ALIVE = func.coalesce(IDENTITY.c.buried, literal_column("0")) == literal_column("0")
+"""The same, said so that no planner takes the index of live keys for a look-up by id: on a table it has no statistics
+of yet, as in the first minutes of a large directory, it would read a whole tenant."""
 _TYPE = and_(IDENTITY.c.tenant == _text("tenant"), IDENTITY.c.resource_type == _text("resource_type"))
 _KEY = (_TYPE, IDENTITY.c.backend == _text("backend"), IDENTITY.c.entity == _text("entity"))
 _LATER = sql_case((IDENTITY.c.last_modified > _number("now"), IDENTITY.c.last_modified), else_=_number("now"))
@@ -127,20 +134,17 @@ class Statements:
         return self.compiled(insert.returning(table.c.tenant))
 
     def _read(self) -> None:
-        given = Elements(_text("given")).table_valued("value", name="given")
-        first = Item(given.c.value, 0)
-        by_id = and_(IDENTITY.c.tenant == _text("tenant"), IDENTITY.c.id == first, _LIVE)
-        self.by_ids = self.compiled(select(*ROW).select_from(given.join(IDENTITY, by_id)))
-        self.by_id = self.compiled(select(*ROW).where(_ONE, _LIVE))
-        vacated = [VACATED.c[name] == _text(name) for name in ("tenant", "resource_type", "backend", "entity")]
-        self.by_keys = self.compiled(
-            select(first, VACATED.c.generation, *ROW).select_from(
-                given.outerjoin(IDENTITY, and_(*_KEY, IDENTITY.c.key == first, _LIVE)).outerjoin(
-                    VACATED, and_(*vacated, VACATED.c.key == first)
-                )
-            )
-        )
-        self.generation = self.compiled(select(VACATED.c.generation).where(*vacated, VACATED.c.key == _text("key")))
+        given = _text("given")
+        owned = IDENTITY.c.tenant == _text("tenant")
+        self.by_ids = self.compiled(select(*ROW).where(owned, OneOf(IDENTITY.c.id, given), _ALIVE))
+        self.by_id = self.compiled(select(*ROW).where(_ONE, _ALIVE))
+        # Two questions in one round trip: who has these keys, and which of them were ever left.
+        none: list[Any] = [cast(null(), column.type) for column in ROW]
+        at = [VACATED.c[name] == _text(name) for name in ("tenant", "resource_type", "backend", "entity")]
+        left = select(VACATED.c.key, VACATED.c.generation, *none).where(*at, OneOf(VACATED.c.key, given))
+        live = select(IDENTITY.c.key, cast(null(), BigInteger), *ROW).where(*_KEY, OneOf(IDENTITY.c.key, given), _LIVE)
+        self.by_keys = self.compiled(union_all(left, live))
+        self.generation = self.compiled(select(VACATED.c.generation).where(*at, VACATED.c.key == _text("key")))
         self.locked = self.compiled(select(*ROW, IDENTITY.c.buried).where(_ONE).with_for_update())
         self.locked_by_key = self.compiled(
             select(*ROW, IDENTITY.c.serial).where(*_KEY, IDENTITY.c.key == _text("key"), _LIVE).with_for_update()
@@ -174,12 +178,12 @@ class Statements:
         self.insert = self.compiled(insert.values(fresh).on_conflict_do_nothing().returning(*ROW))
         update = sql_update(IDENTITY).where(_ONE)
         changed = {"counter": IDENTITY.c.counter + literal_column("1"), "last_modified": _LATER}
-        self.touch = self.compiled(update.where(_LIVE).values(changed).returning(*ROW))
+        self.touch = self.compiled(update.where(_ALIVE).values(changed).returning(*ROW))
         what = {"external_id": bindparam("external_id", type_=Text()), "kept": bindparam("kept", type_=Text())}
-        self.alter = self.compiled(update.where(_LIVE).values({**changed, **what}).returning(*ROW))
+        self.alter = self.compiled(update.where(_ALIVE).values({**changed, **what}).returning(*ROW))
         self.move = self.compiled(update.values({"key": _text("to"), "buried": literal_column("NULL")}).returning(*ROW))
         self.bury = self.compiled(
-            update.where(_LIVE, IDENTITY.c.key == _text("key"))
+            update.where(_ALIVE, IDENTITY.c.key == _text("key"))
             .values(buried=_number("now"))
             .returning(IDENTITY.c.resource_type, IDENTITY.c.backend, IDENTITY.c.entity)
         )
@@ -196,7 +200,7 @@ class Statements:
     def _keep(self) -> None:
         given = Elements(_text("given")).table_valued("value", name="given")
         owner = and_(HELD.c.tenant == _text("tenant"), HELD.c.id == _text("id"))
-        named = HELD.c.attribute.in_(select(Item(given.c.value, 0)).select_from(given))
+        named = OneOf(HELD.c.attribute, _text("given"))
         self.forget = self.compiled(delete(HELD).where(owner, named))
         rows = {
             "tenant": _text("tenant"),
@@ -267,11 +271,13 @@ class Statements:
 
 
 def _search(shape: tuple[str, ...]) -> Select[Any]:
-    query = select(*ROW).where(_TYPE, _LIVE).limit(_number("limit"))
+    by_value = any(kind in ("eq", "has", "in") for kind in shape)
+    query = select(*ROW).where(_TYPE, _ALIVE if by_value else _LIVE).limit(_number("limit"))
     for n, kind in enumerate(shape):
         if kind in ("created", "modified"):
             column = IDENTITY.c.created if kind == "created" else IDENTITY.c.last_modified
-            query = query.where(column.between(_number(f"from_{n}"), _number(f"until_{n}")))
+            range_ = column.between(_number(f"from_{n}"), _number(f"until_{n}"))
+            query = query.where(range_, column > literal_column("0"))
         elif kind != "any":
             held = select(HELD.c.id).where(
                 HELD.c.tenant == _text("tenant"),

@@ -72,22 +72,22 @@ class Store:
         if len(ids) == 1:
             rows = await self._database.read(self._statements.by_id, tenant=tenant, id=next(iter(ids)))
         else:
-            given = json.dumps([[id] for id in ids])
+            given = json.dumps(list(ids))
             rows = await self._database.read(self._statements.by_ids, tenant=tenant, given=given)
         return {row[0]: identity_of(tenant, row) for row in rows}
 
     async def look_up(self, place: Place, keys: Collection[str]) -> tuple[dict[str, Identity], dict[str, int]]:
         """Find live identities by native key, and the generation of each key that has none: one statement."""
-        given = json.dumps([[storable(key)] for key in keys])
+        given = json.dumps([storable(key) for key in keys])
         rows = await self._database.read(self._statements.by_keys, given=given, **place._asdict())
-        found, vacant = {}, {}
-        for row in rows:
-            if row[2] is None:
-                vacant[original(row[0])] = int(row[1] or 0)
-            else:
-                identity = identity_of(place.tenant, row[2:])
+        found, generations = dict[str, Identity](), dict[str, int]()
+        for key, generation, *row in rows:
+            if generation is None:
+                identity = identity_of(place.tenant, row)
                 found[identity.key] = identity
-        return found, vacant
+            else:
+                generations[original(key)] = int(generation)
+        return found, {key: generations.get(key, 0) for key in keys if key not in found}
 
     async def mint(self, place: Place, vacant: Mapping[str, int]) -> dict[str, Identity]:
         """Give an id to each key, of the generation it stands at; whoever was faster with a key counts."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
     text,
 )
 from sqlalchemy.ext.compiler import compiles
@@ -66,8 +67,16 @@ Index(
     postgresql_where=text("buried IS NULL"),
     sqlite_where=text("buried IS NULL"),
 )
-Index("scim_identity_created", IDENTITY.c.tenant, IDENTITY.c.resource_type, IDENTITY.c.created)
-Index("scim_identity_modified", IDENTITY.c.tenant, IDENTITY.c.resource_type, IDENTITY.c.last_modified)
+for _name, _column in (("created", IDENTITY.c.created), ("modified", IDENTITY.c.last_modified)):
+    # Only for those who compare instants: a planner without statistics would take them for any look-up in a tenant.
+    Index(
+        f"scim_identity_{_name}",
+        IDENTITY.c.tenant,
+        IDENTITY.c.resource_type,
+        _column,
+        postgresql_where=_column > literal_column("0"),
+        sqlite_where=_column > literal_column("0"),
+    )
 Index(
     "scim_identity_unerased",
     IDENTITY.c.buried,
@@ -138,6 +147,16 @@ class Item(ColumnElement[str]):
         self.index = index
 
 
+class OneOf(ColumnElement[bool]):
+    """Whether a column is one of the texts of a bound JSON array; every planner answers it by index."""
+
+    inherit_cache = False
+
+    def __init__(self, column: ColumnElement[Any], given: ColumnElement[Any]) -> None:
+        self.column = column
+        self.given = given
+
+
 class NextSerial(ColumnElement[int]):
     """A number greater than every earlier one in the store."""
 
@@ -169,6 +188,18 @@ def _item_sqlite(element: Item, compiler: Any, **kw: Any) -> str:
 @compiles(Item, "postgresql")
 def _item_postgresql(element: Item, compiler: Any, **kw: Any) -> str:
     return f"({compiler.process(element.array, **kw)} ->> {element.index:d})"
+
+
+@compiles(OneOf, "sqlite")
+def _one_of_sqlite(element: OneOf, compiler: Any, **kw: Any) -> str:
+    given = compiler.process(element.given, **kw)
+    return f"{compiler.process(element.column, **kw)} IN (SELECT value FROM json_each({given}))"  # noqa: S608
+
+
+@compiles(OneOf, "postgresql")
+def _one_of_postgresql(element: OneOf, compiler: Any, **kw: Any) -> str:
+    texts = f"jsonb_array_elements_text(CAST({compiler.process(element.given, **kw)} AS JSONB))"
+    return f"{compiler.process(element.column, **kw)} = ANY (ARRAY(SELECT {texts}))"
 
 
 @compiles(NextSerial, "sqlite")

@@ -40,8 +40,8 @@ def upgrade() -> None:
     )
     _index("live_key", ["tenant", "resource_type", "backend", "entity", "key"], "buried IS NULL", unique=True)
     _index("unerased", ["buried"], "buried IS NOT NULL AND (external_id IS NOT NULL OR kept IS NOT NULL)")
-    op.create_index("scim_identity_created", "scim_identity", ["tenant", "resource_type", "created"])
-    op.create_index("scim_identity_modified", "scim_identity", ["tenant", "resource_type", "last_modified"])
+    _index("created", ["tenant", "resource_type", "created"], "created > 0")
+    _index("modified", ["tenant", "resource_type", "last_modified"], "last_modified > 0")
     op.create_index("scim_identity_serial", "scim_identity", ["serial"])
     op.create_table(
         "scim_vacated",
