@@ -65,6 +65,7 @@ class SharedCache:
         self._checked = asyncio.Event()
         self._epoch = 0
         self._entered = clock()
+        self._stopping = False
         self.usable = False
 
     async def start(self, store_id: str) -> None:
@@ -77,10 +78,12 @@ class SharedCache:
     async def stop(self) -> None:
         """Let go of Redis."""
         self.usable = False
-        if self._watch is not None:
+        self._stopping = True
+        while self._watch is not None and not self._watch.done():
+            # Again if need be: the client, which has timeouts of its own, may take a cancellation for one of them.
             self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-            self._watch = None
+            await asyncio.wait([self._watch], timeout=0.2)
+        self._watch = None
         with contextlib.suppress(*_failures):
             await self._server.close()
 
@@ -144,7 +147,7 @@ class SharedCache:
 
     async def _watching(self) -> None:
         failures = 0
-        while True:
+        while not self._stopping:
             began = self._clock()
             subscription = None
             try:
@@ -184,7 +187,7 @@ class SharedCache:
 
     async def _listen(self, subscription: Any) -> None:
         read = self._clock()
-        while self.usable:
+        while self.usable and not self._stopping:
             message = await subscription.get_message(timeout=EPOCH_SECONDS / 2)
             again = False
             if message is not None and message["type"] == "message":
