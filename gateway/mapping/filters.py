@@ -93,7 +93,11 @@ class Searcher:
             raise homeless(path)
         text = path.top.text
         place = self.layout.places.get(text)
-        if place is not None and (text != "meta" or (isinstance(place, Complex) and _has_home(place, path))):
+        if text == "meta" and isinstance(place, Complex) and op is not ScimOp.PR and _has_home(place, path):
+            # Where the field is empty, the gateway's own time is shown.
+            empty = place.ask(asking, path, ScimOp.EQ, None)
+            return self.terms.any([place.ask(asking, path, op, value), empty]).loose
+        if place is not None and text != "meta":
             return place.ask(asking, path, op, value)
         if path.extension is None and text in ("id", "schemas", "meta"):
             return self._own(tree, asking, found, top=top)

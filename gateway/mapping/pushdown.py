@@ -83,16 +83,23 @@ class Terms:
         if ask.op is Op.EQ and ask.value is None:
             return self.negate(self.ask(name, Ask(Op.PR)))
         declared = self.filters.get(name if self.rows is None else f"{self.rows}.{name}", {})
+        found = self._compare(name, ask, declared)
+        if found is None and ask.op is Op.IN:
+            singles = [self._compare(name, replace(ask, op=Op.EQ, value=value), declared) for value in ask.value]
+            found = None if None in singles else self.any([one for one in singles if one is not None])
+        if found is None and ask.op is Op.EQ:
+            found = self._compare(name, replace(ask, op=Op.IN, value=(ask.value,)), declared)
+        return UNKNOWN if found is None else found
+
+    @staticmethod
+    def _compare(name: str, ask: Ask, declared: Mapping[tuple[Op, bool], Match]) -> Condition | None:
+        """Put a question as it is; None if no declared operator can."""
         for ignore_case in (True, False) if ask.folded else (False, True):
             match = declared.get((ask.op, ignore_case))
             if match is not None and (ignore_case or ask.normal or not ask.folded):
                 exact = match is Match.EXACT and (ask.normal or ignore_case is ask.folded)
                 return Condition(Compare(name, ask.op, ask.value, ignore_case), exact)
-        if ask.op is Op.IN:
-            return self.any([self.ask(name, replace(ask, op=Op.EQ, value=value)) for value in ask.value])
-        if ask.op is Op.EQ and any(op is Op.IN for op, _ in declared):
-            return self.ask(name, replace(ask, op=Op.IN, value=(ask.value,)))
-        return UNKNOWN
+        return None
 
     def all(self, conditions: Sequence[Condition]) -> Condition:
         """Build a conjunction; a backend without `and` is asked for the first term, which is a superset."""

@@ -210,7 +210,7 @@ def changed(fields: Mapping[str, Any], change: Change, known: Mapping[str, Field
     return found
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """One mapped type with its backend, its store and the resources its references lead to."""
 
