@@ -52,11 +52,12 @@ class Writing:
 
     def __init__(self, secret: bytes, store: str, *, kept: bool) -> None:
         """`store` tells gateways sharing a server apart; `kept` allows kept attributes in entries."""
-        self._secret = secret[:64]
+        self._seal = hashlib.blake2b(key=secret[:64], digest_size=_MAC)
+        self._hash = hashlib.blake2b(key=secret[:64], digest_size=16)
         self._store = store
         self._kept = kept
-        self._prefixes: dict[str, str] = {}
         self._epoch = 0
+        self._prefixes: dict[Name, tuple[bytes, Any]] = {}
 
     def begin(self, epoch: int) -> None:
         """Go over to the names of an epoch."""
@@ -64,18 +65,28 @@ class Writing:
             self._epoch = epoch
             self._prefixes.clear()
 
-    def name(self, name: Name) -> str:
+    def name(self, name: Name) -> bytes:
         """Write a name."""
-        tenant = name[1]
-        prefix = self._prefixes.get(tenant)
-        if prefix is None:
-            prefix = f"{quote(tenant, safe='', errors='surrogatepass')}:scim:{self._store}:{self._epoch}:"
-            self._prefixes[tenant] = prefix
-        if name[0] == "id":
-            return f"{prefix}id:{name[2]}"
-        return f"{prefix}key:{hashlib.blake2b(pack(*name), key=self._secret, digest_size=16).hexdigest()}"
+        place, last = name[:-1], name[-1]
+        prefix, hasher = self._prefixes.get(place) or self._prefix(place)
+        if hasher is None:
+            return prefix + last.encode()
+        hasher = hasher.copy()
+        hasher.update(last.encode("utf-8", "surrogatepass"))
+        return prefix + bytes(hasher.hexdigest(), "ascii")
 
-    def dump(self, name: str, identity: Identity | None) -> bytes | None:
+    def _prefix(self, place: Name) -> tuple[bytes, Any]:
+        """Write, and remember, what all names of a place have in common; keys go on with a hash begun here."""
+        kind, tenant = place[:2]
+        start = f"{quote(tenant, safe='', errors='surrogatepass')}:scim:{self._store}:{self._epoch}:{kind}:"
+        hasher = None
+        if kind == "key":
+            hasher = self._hash.copy()
+            hasher.update(pack(*place))
+        self._prefixes[place] = start.encode(), hasher
+        return self._prefixes[place]
+
+    def dump(self, name: bytes, identity: Identity | None) -> bytes | None:
         """Write an entry; None for one that cannot be written."""
         content: list[Any] = [FORMAT]
         if identity is not None:
@@ -102,7 +113,7 @@ class Writing:
             return None
         return self._mac(name, data) + data
 
-    def load(self, name: str, data: bytes) -> tuple[bool, Identity | None]:
+    def load(self, name: bytes, data: bytes) -> tuple[bool, Identity | None]:
         """Read an entry: whether there is one, and the identity, None where the entry says that there is none."""
         content = data[_MAC:]
         if len(data) <= _MAC or data[:_MAC] != self._mac(name, content):
@@ -129,5 +140,7 @@ class Writing:
             kept if kept is not None else PENDING if has_kept else {},
         )
 
-    def _mac(self, name: str, content: bytes) -> bytes:
-        return hashlib.blake2b(name.encode() + b"\0" + content, key=self._secret, digest_size=_MAC).digest()
+    def _mac(self, name: bytes, content: bytes) -> bytes:
+        seal = self._seal.copy()
+        seal.update(len(name).to_bytes(4) + name + content)
+        return seal.digest()

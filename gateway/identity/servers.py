@@ -19,10 +19,10 @@ CONNECT_SECONDS = 2.0
 class Server(Protocol):
     """The few things the shared cache does, on any kind of deployment; errors are the client's own."""
 
-    async def get(self, names: Sequence[str]) -> Sequence[bytes | None]:
+    async def get(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read values: one round trip (one per shard in a Cluster)."""
 
-    async def set(self, values: Sequence[tuple[str, bytes, int]], *, only_new: bool) -> None:
+    async def set(self, values: Sequence[tuple[bytes, bytes, int]], *, only_new: bool) -> None:
         """Write (name, value, milliseconds to live), one round trip (one per shard)."""
 
     async def publish(self, channel: str, message: bytes) -> None:
@@ -46,11 +46,11 @@ class PlainServer:
         self._client = client
         self._watchers = watchers
 
-    async def get(self, names: Sequence[str]) -> Sequence[bytes | None]:
+    async def get(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read values: one MGET."""
         return _bytes(await self._client.mget(names))
 
-    async def set(self, values: Sequence[tuple[str, bytes, int]], *, only_new: bool) -> None:
+    async def set(self, values: Sequence[tuple[bytes, bytes, int]], *, only_new: bool) -> None:
         """Write values: one pipeline."""
         pipeline = self._client.pipeline(transaction=False)
         for name, value, milliseconds in values:
@@ -81,14 +81,14 @@ class ClusterServers:
     def __init__(self, client: RedisCluster) -> None:
         self._client = client
 
-    async def get(self, names: Sequence[str]) -> Sequence[bytes | None]:
+    async def get(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read values: the shards are asked at the same time, each once."""
         pipeline = self._client.pipeline()
         for name in names:
             pipeline.get(name)
         return _bytes(await pipeline.execute(raise_on_error=False))
 
-    async def set(self, values: Sequence[tuple[str, bytes, int]], *, only_new: bool) -> None:
+    async def set(self, values: Sequence[tuple[bytes, bytes, int]], *, only_new: bool) -> None:
         """Write values: the shards are told at the same time, each once."""
         pipeline = self._client.pipeline()
         for name, value, milliseconds in values:

@@ -29,7 +29,8 @@ from gateway.identity.store import Store
 T = TypeVar("T")
 
 ANSWER_SECONDS = 0.1
-"""How long an answer of Redis is waited for."""
+"""How long an answer of Redis is waited for, and how much longer for each entry of a large batch."""
+ENTRY_SECONDS = 0.0003
 LIFE = 300.0
 """Seconds an entry lives."""
 EPOCH_SECONDS = 1.0
@@ -93,7 +94,7 @@ class SharedCache:
             return {}
         writing, found = self._writing, dict[Name, Identity | None]()
         written = [writing.name(name) for name in names]
-        values = await self._tried(lambda: self._server.get(written))
+        values = await self._tried(lambda: self._server.get(written), len(written))
         for name, text, data in zip(names, written, values or (), strict=False):
             if data is not None and data != BUSY:
                 known, identity = writing.load(text, data)
@@ -111,7 +112,7 @@ class SharedCache:
             data = self._writing.dump(text, identity)
             if data is not None:
                 entries.append((text, data, int(1000 * (NEGATIVE if identity is None else LIFE))))
-        await self._tried(lambda: self._server.set(entries, only_new=True))
+        await self._tried(lambda: self._server.set(entries, only_new=True), len(entries))
 
     async def mark(self, names: Collection[Name], seconds: float) -> bool:
         """Let nobody remember anything of `names` for a while; tell whether everybody will obey."""
@@ -123,7 +124,7 @@ class SharedCache:
             await self._server.set(entries, only_new=False)
             return True
 
-        return bool(await self._tried(work))
+        return bool(await self._tried(work, len(entries)))
 
     async def settle(self, names: Collection[Name], left: Collection[Name]) -> None:
         """After a change: keep the marks for a moment, and tell the other processes which names were `left`."""
@@ -132,9 +133,9 @@ class SharedCache:
             message = orjson.dumps({"left": [list(name) for name in left]})
             await self._tried(lambda: self._server.publish(self._channel, message))
 
-    async def _tried(self, work: Callable[[], Awaitable[T]]) -> T | None:
+    async def _tried(self, work: Callable[[], Awaitable[T]], entries: int = 1) -> T | None:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS + ENTRY_SECONDS * entries):
                 return await work()
         except _failures as error:
             self._lose(error)

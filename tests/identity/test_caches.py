@@ -136,24 +136,24 @@ def test_entries_come_back_as_written(
 def test_what_cannot_be_written_is_left_to_the_store() -> None:
     """A broken character or a very large number makes no entry instead of a wrong one."""
     writing = Writing(b"secret", "store", kept=True)
-    assert writing.dump("n", replace(ADA, key="\ud800")) is None
-    assert writing.dump("n", replace(ADA, kept={"n": 2**70})) is None
+    assert writing.dump(b"n", replace(ADA, key="\ud800")) is None
+    assert writing.dump(b"n", replace(ADA, kept={"n": 2**70})) is None
 
 
 def test_forged_damaged_and_copied_entries_read_as_nothing() -> None:
     """An entry is good only under its own name, unchanged, and with this gateway's key."""
     writing, other = Writing(b"secret", "store", kept=True), Writing(b"another", "store", kept=True)
-    data = writing.dump("a", ADA)
+    data = writing.dump(b"a", ADA)
     assert data is not None
-    assert writing.load("a", data) == (True, ADA)
+    assert writing.load(b"a", data) == (True, ADA)
     forged = [data[:-1], data + b" ", b"", b"x", b"-", data[:8], bytes(8) + data[8:], data[:20] + b"9" + data[21:]]
     for wrong in forged:
-        assert writing.load("a", wrong) == (False, None)
-    assert writing.load("b", data) == (False, None)
-    assert other.load("a", data) == (False, None)
-    nothing = writing.dump("a", None)
+        assert writing.load(b"a", wrong) == (False, None)
+    assert writing.load(b"b", data) == (False, None)
+    assert other.load(b"a", data) == (False, None)
+    nothing = writing.dump(b"a", None)
     assert nothing is not None
-    assert writing.load("a", nothing) == (True, None)
+    assert writing.load(b"a", nothing) == (True, None)
 
 
 def test_names_begin_with_the_tenant_and_cannot_meet() -> None:
@@ -162,12 +162,12 @@ def test_names_begin_with_the_tenant_and_cannot_meet() -> None:
     writing.begin(1)
     first = writing.name(name_of_key(Place("a:b", "User", "hr", "staff"), "ada@example.com"))
     second = writing.name(name_of_key(Place("a", "b:User", "hr", "staff"), "ada@example.com"))
-    assert first.startswith("a%3Ab:scim:")
-    assert second.startswith("a:scim:")
-    assert "ada" not in first
+    assert first.startswith(b"a%3Ab:scim:")
+    assert second.startswith(b"a:scim:")
+    assert b"ada" not in first
     writing.begin(2)
     assert writing.name(NAME) != first
-    assert ":2:" in writing.name(NAME)
+    assert b":2:" in writing.name(NAME)
 
 
 @settings(max_examples=100)
