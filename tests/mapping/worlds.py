@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from backends.contract import Capabilities
 from tests.mapping.world import ENTERPRISE, World, linked, user
 
 NAMES = st.sampled_from(["Ada", "ada", "ADA", "Straße", "STRASSE", "Øre", "a b", "x", "O'Neil", "Ann-Lee Smith"])
@@ -68,7 +69,7 @@ def users(draw: st.DrawFn, *, roles: bool = True) -> dict[str, Any]:
     return found | draw(st.fixed_dictionaries({}, optional=optional))
 
 
-def plain() -> World:
+def plain(capabilities: Capabilities | None = None) -> World:
     """Each thing in a place that holds it whole, or kept."""
     return user(
         {
@@ -100,11 +101,12 @@ def plain() -> World:
             "meta.lastModified": "changed",
         },
         unmapped="keep",
+        capabilities=capabilities,
         on_delete={"set": {"status": "D"}},
     )
 
 
-def squeezed() -> World:
+def squeezed(capabilities: Capabilities | None = None) -> World:
     """Names in one field, lists in one text, an end date for `active`."""
     return user(
         {
@@ -122,10 +124,11 @@ def squeezed() -> World:
             f"{ENTERPRISE}:manager.value": {"field": "boss", "reference": ["User"]},
         },
         unmapped="keep",
+        capabilities=capabilities,
     )
 
 
-def contained() -> World:
+def contained(capabilities: Capabilities | None = None) -> World:
     """`active` is a special group; the rest in columns of any type."""
     return user(
         {
@@ -135,10 +138,11 @@ def contained() -> World:
             "roles.value": {"field": "roles", "codec": "lower", "keep": "spelling"},
         },
         unmapped="keep",
+        capabilities=capabilities,
     )
 
 
-def locked() -> World:
+def locked(capabilities: Capabilities | None = None) -> World:
     """`active` is the absence of a lock row."""
     return user(
         {
@@ -148,10 +152,11 @@ def locked() -> World:
             "emails": {"rows": "mails", "each": {"value": "address", "type": "kind", "display": "note"}},
         },
         unmapped="keep",
+        capabilities=capabilities,
     )
 
 
-WORLDS: Mapping[str, Callable[[], World]] = {
+WORLDS: Mapping[str, Callable[..., World]] = {
     "plain": plain,
     "squeezed": squeezed,
     "contained": contained,
@@ -159,8 +164,8 @@ WORLDS: Mapping[str, Callable[[], World]] = {
 }
 
 
-def made(name: str) -> World:
-    """One of the worlds, with people and teams its references lead to."""
-    found = WORLDS[name]()
+def made(name: str, capabilities: Capabilities | None = None) -> World:
+    """One of the worlds, with people and teams its references lead to; on a backend that can do everything."""
+    found = WORLDS[name](capabilities)
     found.links = linked(PEOPLE, TEAMS)
     return found
