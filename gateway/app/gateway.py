@@ -39,7 +39,7 @@ class Observers(Observer, ContactObserver, LookupObserver, Protocol):
 class Gateway:
     """A blueprint brought to life. `start` once, `stop` once; `holder` has the site that is served in between."""
 
-    def __init__(self, blueprint: Blueprint, observer: Observers, *, public_url: str) -> None:
+    def __init__(self, blueprint: Blueprint, observer: Observers, *, public_url: str, identities: IdentityMap) -> None:
         self.blueprint = blueprint
         self._observer = observer
         self._public_url = public_url
@@ -47,7 +47,7 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self.contacts: dict[str, Contact] = {}
         self.guards: dict[str, Guard] = {}
-        self.identities = _identities(blueprint, observer)
+        self.identities = identities
         self.callers: Callers | None = None
         self._holder: SiteHolder | None = None
 
@@ -199,13 +199,15 @@ def bounds(section: BackendLimitSettings) -> Bounds:
     )
 
 
-def _identities(blueprint: Blueprint, observer: LookupObserver) -> IdentityMap:
+def identities(blueprint: Blueprint, observer: LookupObserver, *, upgrade: bool = True) -> IdentityMap:
+    """Make the id map the settings name; nothing is opened. With `upgrade` its start brings the schema up to date."""
     settings = blueprint.configuration.settings
     return identity.connect(
         settings.store.url.get_secret_value(),
         id_key=settings.store.id_key.get_secret_value().encode("utf-8"),
         cache=settings.cache.get_secret_value(),
         observer=observer,
+        auto_upgrade=upgrade,
     )
 
 

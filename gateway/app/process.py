@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gateway.app import listeners
 from gateway.app.blueprint import Blueprint
-from gateway.app.gateway import Gateway
+from gateway.app.gateway import Gateway, identities
 from gateway.app.listeners import ListenError
 from gateway.app.observation import Observation
 from gateway.settings.values import Address
@@ -62,7 +62,7 @@ async def running(
                     raise
                 metrics_error = str(error)
         url = settings.server.public_url or f"http{'s' if tls else ''}://{bound.address}"
-        gateway = Gateway(blueprint, observation, public_url=url)
+        gateway = Gateway(blueprint, observation, public_url=url, identities=identities(blueprint, observation))
         await gateway.start()
         stack.push_async_callback(gateway.stop)
         stack.callback(observation.watch(gateway).cancel)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import gateway
-from gateway.cli import authors, check, demo, plugins, serve, store, tokens
+from gateway.cli import authors, check, demo, explain, plugins, serve, store, tokens
 
 EPILOGUE = """Begin with `scim-gateway demo`, then read the file it names: it is an ordinary configuration, and the
 place to copy from. `scim-gateway check my.yaml` says what is wrong with yours, with file and line, before anything
@@ -43,6 +43,7 @@ def program(
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
 app.command("serve")(serve.serve)
+app.command("explain")(explain.explain)
 app.command("backends")(plugins.backends)
 app.command("new-backend")(authors.new_backend)
 app.add_typer(tokens.app, name="token")
