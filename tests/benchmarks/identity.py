@@ -1,6 +1,6 @@
 """What the id map costs: look-ups per second by layer, and what a page of a hundred costs there.
 
-Run ``python -m tests.benchmarks.identity [SECONDS]``: it starts PostgreSQL and a Redis-compatible server of its own.
+Run ``python tests/benchmarks/identity.py [SECONDS]``: it starts PostgreSQL and a Redis-compatible server of its own.
 Every row says where the answer came from; ``c=32`` is with 32 requests under way, the rest with one.
 """
 
@@ -16,7 +16,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from gateway.identity import Identity, IdentityMap, connect
-from tests.services import Redis, free_port, redis_binary, start_postgres
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from services import Redis, free_port, redis_binary, start_postgres
 
 KEY = b"the secret of the benchmarks ..."
 PLACE = ("acme", "User", "hr", "staff")
