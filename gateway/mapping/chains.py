@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -51,7 +51,8 @@ class Chain:
     """The compiled codecs of one attribute.
 
     `decode` is None where native values are SCIM values as they are. `steps` run from SCIM to native. `keep` is that of
-    the configuration. `limit`: characters the field takes.
+    the configuration. `limit`: characters the field takes. `one_way`: it is never read; `merges`: it writes only a part
+    of the native value; `transparent`: values pass unaltered both ways; `strict`: empty is no value, and the reverse.
     """
 
     attribute: Attribute
@@ -59,6 +60,19 @@ class Chain:
     decode: Callable[[Any], Any] | None
     keep: str | None = None
     limit: int | None = None
+    one_way: bool = field(init=False, default=False)
+    merges: bool = field(init=False, default=False)
+    transparent: bool = field(init=False, default=False)
+    strict: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "one_way", any(step.one_way for step in self.steps))
+        object.__setattr__(self, "merges", any(step.merge is not None for step in self.steps))
+        whole = all(step.encode is identity and step.decode is identity for step in self.steps)
+        object.__setattr__(self, "transparent", whole and not self.merges and self.keep is None)
+        # Nothing is written for no value, and nothing there reads as no value.
+        lax = any(step.handles_none for step in self.steps)
+        object.__setattr__(self, "strict", not (lax or self.merges or self.one_way))
 
     @property
     def arity(self) -> int:
@@ -67,10 +81,6 @@ class Chain:
     @property
     def slow(self) -> bool:
         return any(step.slow for step in self.steps)
-
-    @property
-    def one_way(self) -> bool:
-        return any(step.one_way for step in self.steps)
 
     @property
     def ordered(self) -> bool:
@@ -94,7 +104,7 @@ class Chain:
     def blind(self, value: Any) -> bool:
         """Tell whether `value` may be written over whatever is there, because nothing there could mean the same or be
         lost."""
-        return all(step.merge is None for step in self.steps) and all(
+        return not self.merges and all(
             not step.many_to_one or (step.sole is not None and step.sole(value)) for step in self.steps
         )
 
@@ -104,6 +114,11 @@ class Chain:
         `current` is the native value there is, for codecs that write a part of it. Raises `Refused` for what cannot be
         held, and for what would come back as something else unless it is to be kept (D10).
         """
+        if value is None and self.strict:
+            return None, None
+        if self.transparent and value is not None:
+            self._measure(value)
+            return value, value
         try:
             native = self._encode(value, current)
             self._measure(native)
@@ -146,7 +161,7 @@ class Chain:
 
     def _encode(self, value: Any, current: Any) -> Any:
         steps = self.steps
-        if all(step.merge is None for step in steps):
+        if not self.merges:
             for step in steps:
                 if value is not None or step.handles_none:
                     value = _encoded(step.encode, value)

@@ -107,7 +107,7 @@ class Leaf:
     def _set(self, draft: Draft, name: str, native: Any) -> None:
         if draft.creating and native is None:
             return  # what is not named gets the system's own default
-        if any(step.merge is not None for step in self.chain.steps):
+        if self.chain.merges:
             draft.merge(name, native)
         elif draft.blind or draft.creating or draft.native(name) != native:
             draft.put(name, native, self.where)

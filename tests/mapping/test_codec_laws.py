@@ -181,7 +181,7 @@ def test_every_codec_has_a_case() -> None:
 
 
 @each
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_what_is_written_reads_back(name: str, data: st.DataObject) -> None:
     """decode(encode(x)) is x, or x is refused; what is kept reads back as the same from then on (D10)."""
@@ -201,7 +201,7 @@ def test_what_is_written_reads_back(name: str, data: st.DataObject) -> None:
 
 
 @each
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_what_is_read_can_be_written_again(name: str, data: st.DataObject) -> None:
     """Reading never fails, and what was read, written back, reads the same (D10, R-L18)."""
@@ -220,7 +220,7 @@ def test_what_is_read_can_be_written_again(name: str, data: st.DataObject) -> No
 
 
 @each
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_question_finds_at_least_what_it_should(name: str, data: st.DataObject) -> None:
     """Every native value whose reading satisfies a comparison is found; no other, where the answer says so (R-L23)."""

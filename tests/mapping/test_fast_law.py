@@ -107,7 +107,7 @@ def by_the_fast_road(world: World, ops: Any) -> Delta | ScimError | None:
 
 
 @pytest.mark.parametrize("name", MADE)
-@settings(max_examples=60)
+@settings(max_examples=35)
 @given(data=st.data())
 def test_both_roads_lead_to_the_same_resource(name: str, data: st.DataObject) -> None:
     """Whatever is there: written fast, it reads as if it had been read, patched and compared (P5, D10)."""
@@ -164,7 +164,7 @@ def memberships(draw: st.DrawFn) -> dict[str, Any]:
     return {"op": "add", "value": {"members": elements}}
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(given_ops=st.lists(memberships(), min_size=1, max_size=4), there=st.sets(st.sampled_from(["11", "12"])))
 def test_memberships_are_deltas_and_come_out_the_same(given_ops: list[dict[str, Any]], there: set[str]) -> None:
     """Members come and go without the group being read, each operation after the other (promise 4, P3, D1)."""

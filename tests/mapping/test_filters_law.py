@@ -167,7 +167,7 @@ COMPILED = {(name, abilities): made(name, ABILITIES[abilities]) for name, abilit
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 @pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_a_search_finds_every_match_and_no_other(pair: tuple[str, str], told: bool, data: st.DataObject) -> None:
     """Everybody who matches is asked for; nobody else, where nothing is left to check (R-L23, F5, F6, F12).

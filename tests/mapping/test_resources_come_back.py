@@ -53,7 +53,7 @@ def encodable(world: World, resource: Mapping[str, Any]) -> bool:
 
 
 @each
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_resource_comes_back_as_it_was_sent(name: str, data: st.DataObject) -> None:
     """What a create took is what is read, element by element; `active` alone is always there (D10, R-L11, R-L17)."""
@@ -70,7 +70,7 @@ def test_a_resource_comes_back_as_it_was_sent(name: str, data: st.DataObject) ->
 
 
 @each
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_a_change_leads_to_the_resource_asked_for(name: str, data: st.DataObject) -> None:
     """Whatever was there, after the difference is written the resource reads as asked for (P5, D10)."""
@@ -89,7 +89,7 @@ def test_a_change_leads_to_the_resource_asked_for(name: str, data: st.DataObject
 
 
 @each
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_what_did_not_change_is_not_written(name: str, data: st.DataObject) -> None:
     """The difference between a resource and itself is nothing (P4)."""
@@ -106,7 +106,7 @@ def test_what_did_not_change_is_not_written(name: str, data: st.DataObject) -> N
 
 
 @each
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_only_what_differs_is_written(name: str, data: st.DataObject) -> None:
     """A change of one attribute touches the fields of that attribute only (P3, promise 1)."""
@@ -127,7 +127,7 @@ def test_only_what_differs_is_written(name: str, data: st.DataObject) -> None:
 
 
 @each
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_what_somebody_else_wrote_wins(name: str, data: st.DataObject) -> None:
     """A record changed behind the gateway's back shows what it holds now; what has no place in it stays (R-L16)."""
