@@ -8,10 +8,12 @@ from typing import Any
 from backends.contract import KEY, Write
 from backends.kit import templates
 from backends.kit.paths import Path
+from backends.kit.settings_errors import SettingsError
 from backends.kit.wire import Wire
 from backends.rest.answers import Meanings
 from backends.rest.call_settings import CallSettings, FilterSettings, ListSettings, WriteSettings
 from backends.rest.calls import Call
+from backends.rest.checks import check
 from backends.rest.model import Column, Entity, FilterCall, LinkCalls, NativeField, WriteCall, describe
 from backends.rest.paging import Listing
 from backends.rest.settings import EntitySettings, FieldSettings, RestSettings
@@ -26,8 +28,10 @@ class Compilation:
         self._meanings = Meanings().before(settings.errors)
 
     def entities(self) -> dict[str, Entity]:
-        """Compile all entities; raise `ValueError` naming the setting that does not fit the others."""
-        return {name: self._entity(name, settings) for name, settings in self._settings.entities.items()}
+        """Compile all entities; raise `SettingsError` for a setting that does not fit the others."""
+        entities = {name: self._entity(name, settings) for name, settings in self._settings.entities.items()}
+        check(entities)
+        return entities
 
     def ping(self) -> Call:
         """Compile the call that proves the system works."""
@@ -156,7 +160,7 @@ def _write_calls(
     rest = frozenset(plain).difference(*owned) if owned else frozenset()
     general = [one for one, names in zip(settings, owned, strict=True) if not names]
     if len(general) > 1 and not where.endswith(".delete"):
-        raise ValueError(f"entities.{where}: two calls carry all fields; say which `fields` each one has")
+        raise SettingsError(f"entities.{where}", "two calls carry all fields; say which `fields` each one has")
     return tuple(
         WriteCall(
             call,

@@ -130,7 +130,15 @@ def _seeded(path: Path, document: Any, before: Any) -> Any:
 
 
 def due(call: WriteCall, fields: Mapping[str, Any]) -> bool:
-    """Tell whether a call is made for these values."""
+    """Tell whether a call behind the first is made for these values: one of its fields is among them, and those of
+    its `when` have the values it names."""
+    if call.fields and not any(fields.get(name) not in (None, ()) for name in call.fields):
+        return False
+    return applies(call, fields)
+
+
+def applies(call: WriteCall, fields: Mapping[str, Any]) -> bool:
+    """Tell whether the fields of a call's `when` have the values it names."""
     return all(name in fields and _is(fields[name], value) for name, value in call.when.items())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from backends.contract import KEY, Change, Compare, Fields, NativeCall, Query, Scalar, UnsupportedError
 from backends.kit.templates import Mark
 from backends.rest.calls import Call
-from backends.rest.drafts import altered, due, made, marked, shown_values
+from backends.rest.drafts import altered, applies, due, made, marked, shown_values
 from backends.rest.links import PAGE
 from backends.rest.model import Entity, WriteCall
 from backends.rest.questions import ByKeys, ByList, conjuncts, plan
@@ -113,7 +113,7 @@ class Explanation:
         texts = {**marked(entity, entity.described), "key": KEY_MARK, "@version": Mark("{@version}")}  # type: ignore[arg-type]
         for call in entity.update:
             names = call.fields & plain.keys()
-            if not names or not due(call, plain):
+            if not names or not applies(call, plain):
                 continue
             # Of a whole record, what is not declared goes back as it was read.
             whole = {**texts, **plain} if call.send == "known" else plain

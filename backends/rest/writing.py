@@ -26,7 +26,7 @@ from backends.kit.merging import merge
 from backends.kit.paths import Path
 from backends.rest.answers import Reply
 from backends.rest.call_settings import KeySettings
-from backends.rest.drafts import altered, checked, due, folded, made, native_values
+from backends.rest.drafts import altered, applies, checked, due, folded, made, native_values
 from backends.rest.exchange import Exchange
 from backends.rest.links import Links
 from backends.rest.model import Entity, WriteCall
@@ -152,7 +152,7 @@ class Writing:
         merged = merge(before, change, entity.described)
         for name in merged.changed:
             checked(entity, {name: merged.fields[name]}, creating=False)
-        calls = [call for call in entity.update if merged.changed & call.fields and due(call, merged.fields)]
+        calls = [call for call in entity.update if merged.changed & call.fields and applies(call, merged.fields)]
         left = merged.changed - frozenset[str]().union(*(call.fields for call in calls))
         if left:
             raise RejectedError("no call takes this value", min(left))

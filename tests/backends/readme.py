@@ -10,9 +10,11 @@ from backends.conformance.reference import capability_table, inserted, settings_
 from backends.conformance.scaffold import scaffold
 from backends.contract import Backend, Context
 from backends.memory import MemoryBackend, MemorySettings
+from backends.rest import RestBackend, RestSettings
 from backends.sql import SqlBackend, SqlSettings
 from tests.backends.harnesses import settings
 from tests.backends.poor import PoorBackend, PoorSettings, PoorSystem
+from tests.backends.rest import systems
 
 BACKENDS = Path(__file__).parents[2] / "backends"
 SQL: Mapping[str, Any] = {
@@ -31,8 +33,10 @@ SQL: Mapping[str, Any] = {
 
 def backends() -> dict[str, tuple[Backend[Any], str]]:
     """Construct one of each kind, with the entity that can do most."""
+    rest = RestSettings.model_validate(systems.proper("https://people.example.com"))
     return {
         "memory": (MemoryBackend(settings(), Context("memory")), "people"),
+        "rest": (RestBackend(rest, Context("rest")), "people"),
         "sql": (SqlBackend(SqlSettings.model_validate(SQL), Context("sql")), "people"),
         "poorest": (PoorBackend(PoorSettings(), Context("poor"), PoorSystem()), "people"),
     }
@@ -45,7 +49,8 @@ def pages() -> dict[Path, str]:
         "backend": _code(files["phone_book_backend/backend.py"]),
         "test": _code(files["tests/test_conformance.py"]),
         "capabilities": capability_table(backends()),
-    }, BACKENDS / "memory" / "README.md": {"settings": settings_tables(MemorySettings)}}  # fmt: skip
+    }, BACKENDS / "memory" / "README.md": {"settings": settings_tables(MemorySettings)},
+       BACKENDS / "rest" / "README.md": {"settings": settings_tables(RestSettings)}}  # fmt: skip
     found = {}
     for path, parts in made.items():
         text = path.read_text(encoding="utf-8")
