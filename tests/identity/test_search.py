@@ -39,37 +39,37 @@ async def keys(identities: IdentityMap, tenant: str, *terms: HeldTerm, limit: in
 ALL = {"ada", "bob", "long", "nobody"}
 
 
+CASES: list[tuple[list[HeldTerm], set[str]]] = [
+    ([HeldTerm("externalId", "eq", "e-1")], {"bob"}),
+    ([HeldTerm("externalId", "eq", "E-1")], {"ada"}),
+    ([HeldTerm("externalId", "eq", "")], set()),
+    ([HeldTerm("externalId", "pr")], {"ada", "bob"}),
+    ([HeldTerm("externalId", "ne", "e-1")], ALL),
+    ([HeldTerm("title", "eq", "count", True)], {"bob"}),
+    ([HeldTerm("title", "sw", "count", True)], {"ada", "bob", "long"}),
+    ([HeldTerm("title", "co", "ess", True)], {"ada", "long"}),
+    ([HeldTerm("title", "ew", "ess", True)], {"ada", "long"}),
+    ([HeldTerm("title", "co", "needle", True)], {"long"}),
+    ([HeldTerm("title", "co", "%", True)], {"long"}),
+    ([HeldTerm("title", "eq", "x" * 300 + "needle", True)], {"long"}),
+    ([HeldTerm("title", "eq", "x" * 300 + "noodle", True)], set()),
+    ([HeldTerm("title", "gt", "a", True)], {"ada", "bob", "long"}),
+    ([HeldTerm("title", "pr")], {"ada", "bob", "long"}),
+    ([HeldTerm("phones.value", "eq", "+44 2")], {"ada"}),
+    ([HeldTerm("phones", "eq", "+44 2")], set()),
+    ([HeldTerm("nickName", "pr")], set()),
+    ([HeldTerm("title", "sw", "count", True), HeldTerm("externalId", "eq", "e-1")], {"bob"}),
+    ([HeldTerm("title", "pr"), HeldTerm("externalId", "pr"), HeldTerm("phones.type", "eq", "work")], {"ada"}),
+    ([], ALL),
+]
+
+
 @pytest.mark.usefixtures("staff")
-@pytest.mark.parametrize(
-    ("terms", "found"),
-    [
-        ([HeldTerm("externalId", "eq", "e-1")], {"bob"}),
-        ([HeldTerm("externalId", "eq", "E-1")], {"ada"}),
-        ([HeldTerm("externalId", "eq", "")], set()),
-        ([HeldTerm("externalId", "pr")], {"ada", "bob"}),
-        ([HeldTerm("externalId", "ne", "e-1")], ALL),
-        ([HeldTerm("title", "eq", "count", True)], {"bob"}),
-        ([HeldTerm("title", "sw", "count", True)], {"ada", "bob", "long"}),
-        ([HeldTerm("title", "co", "ess", True)], {"ada", "long"}),
-        ([HeldTerm("title", "ew", "ess", True)], {"ada", "long"}),
-        ([HeldTerm("title", "co", "needle", True)], {"long"}),
-        ([HeldTerm("title", "co", "%", True)], {"long"}),
-        ([HeldTerm("title", "eq", "x" * 300 + "needle", True)], {"long"}),
-        ([HeldTerm("title", "eq", "x" * 300 + "noodle", True)], set()),
-        ([HeldTerm("title", "gt", "a", True)], {"ada", "bob", "long"}),
-        ([HeldTerm("title", "pr")], {"ada", "bob", "long"}),
-        ([HeldTerm("phones.value", "eq", "+44 2")], {"ada"}),
-        ([HeldTerm("phones", "eq", "+44 2")], set()),
-        ([HeldTerm("nickName", "pr")], set()),
-        ([HeldTerm("title", "sw", "count", True), HeldTerm("externalId", "eq", "e-1")], {"bob"}),
-        ([HeldTerm("title", "pr"), HeldTerm("externalId", "pr"), HeldTerm("phones.type", "eq", "work")], {"ada"}),
-        ([], ALL),
-    ],
-)
-async def test_what_a_term_finds(identities: IdentityMap, tenant: str, terms: list[HeldTerm], found: set[str]) -> None:
+async def test_what_a_term_finds(identities: IdentityMap, tenant: str) -> None:
     """Equality is exact on the folded value, presence on the path, substrings without wildcards; conjuncts narrow
     (F9, F12)."""
-    assert await keys(identities, tenant, *terms) == found
+    for terms, found in CASES:
+        assert await keys(identities, tenant, *terms) == found, [(term.path, term.op, term.value) for term in terms]
 
 
 async def test_instants_are_compared_as_they_are_shown(house: House, tenant: str) -> None:
