@@ -184,11 +184,12 @@ class SoapClient:
             if status >= 300 or not self._fits(inside, call.operation):
                 raise _garbage(answer, call)
             document = read(inside) if inside is not None else None
-            if call.decode is not None:
+            rule = find(call.rules, None, document)
+            if rule is None and call.decode is not None:
                 document = self._decoded(call, document)
+                rule = find(call.rules, None, document)
         except (DocumentError, BodyError) as error:
             raise _garbage(answer, call) from error
-        rule = find(call.rules, None, document)
         if rule is None or rule.settings.means == "ok":
             return Reply(document, cookies=answer.cookies)
         if rule.settings.means in ("unchanged", "expired"):
@@ -219,14 +220,14 @@ class SoapClient:
         return not self._settings.strict and etree.QName(inside).localname == etree.QName(expected).localname
 
     def _decoded(self, call: Call, document: Any) -> Any:
+        """Put the document a text is in the text's place."""
         assert call.decode is not None
         text = scalar(call.decode.read(document))
         if text is None:
-            return None
+            return document
         depth = self._settings.limits.depth
-        if call.json:
-            return decode(text.encode(), "utf-8", depth)
-        return read(parse(text.encode(), depth, "utf-8"))
+        found = decode(text.encode(), "utf-8", depth) if call.json else read(parse(text.encode(), depth, "utf-8"))
+        return call.decode.place(document, found)
 
     async def _log_in(self) -> Token:
         assert self._login is not None

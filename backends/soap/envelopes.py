@@ -96,6 +96,8 @@ class Writer:
     def _fill(self, element: etree._Element, shape: Shape, value: Any) -> None:
         if value is None or value is UNSET or isinstance(value, Nothing):
             value = {}
+        if isinstance(value, str) and shape.leaf is None and not value.strip() and not isinstance(value, Mark):
+            value = {}  # an element without children, as it was read
         if isinstance(value, dict):
             self._members(element, shape, value)
         elif shape.leaf is not None:

@@ -77,7 +77,7 @@ def security(settings: UsernameTokenSettings | SignatureSettings | None) -> Secu
         xmlsec = importlib.import_module("xmlsec")
     except ImportError:
         raise SettingsError("security", INSTALL) from None
-    kind = BinarySignature if settings.binary_token else Signature
+    kind: Any = BinarySignature if settings.binary_token else Signature
     try:
         signature: Any = kind(
             str(settings.key),
