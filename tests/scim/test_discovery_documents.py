@@ -28,7 +28,7 @@ def nulls(value: Any) -> bool:
 
 
 def test_the_provider_config_tells_what_is_true_of_a_tenant() -> None:
-    """Every required part, as the tenant has it (C2, N7)."""
+    """Every required part, as the tenant has it; index paging stays the default where both are offered (C2, N6, N7)."""
     document = discovery.service_provider_config(
         facts(patch=False, bulk_operations=7, bulk_payload=99, sort=False, page_size=50, cursor_timeout=600,
               documentation_uri="https://example.com/help")

@@ -53,7 +53,7 @@ def attempt(draw: random.Random, id: str, login: str, cursor: str) -> tuple[str,
 @pytest.mark.parametrize("shared", [False, True], ids=["own systems", "one system"])
 async def test_nothing_of_another_tenant_is_seen_or_changed(serving: Serving, document: Document, shared: bool) -> None:
     """Random verbs, bulk paths, filters and cursors aimed at another tenant's accounts find and change nothing, whether
-    the tenants have systems of their own or two entities of one."""
+    the tenants have systems of their own or two entities of one (G2)."""
     if shared:
         people = document["backends"]["hr"]["settings"]["entities"]["people"]
         document["backends"]["hr"]["settings"]["entities"]["others"] = people

@@ -70,6 +70,26 @@ async def test_version_and_trailing_slash_are_optional(client: TestClient, world
     assert (name, types, request.count) == ("search", ["User"], 3)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/acme",
+        "/acme/",
+        "/acme/scim",
+        "/acme/scim/v2/",
+        "/acme/scim/v2//Users",
+        "/acme/scim/v2/Users//",
+        "//acme/scim/v2",
+    ],
+)
+@pytest.mark.parametrize("verb", ["GET", "POST", "PATCH", "DELETE"])
+async def test_nobody_is_sent_elsewhere(client: TestClient, verb: str, path: str) -> None:
+    """No path is answered with a redirect, which many clients follow with another method or not at all (H14)."""
+    answer = await client.request(verb, path, json=SEARCH, allow_redirects=False)
+    assert not 300 <= answer.status < 400
+    assert "Location" not in answer.headers
+
+
 @pytest.mark.parametrize("version", ["v1", "V3", "v1.1"])
 async def test_other_versions_are_refused(client: TestClient, world: World, version: str) -> None:
     """A version of the protocol that is not offered is 400 invalidVers (H10)."""
