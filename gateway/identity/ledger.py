@@ -153,7 +153,10 @@ class Ledger:
             rows = await self._database.write(
                 self._statements.touch, tenant=identity.tenant, id=identity.id, now=microseconds(self._now())
             )
-            return identity_of(identity.tenant, rows[0]) if rows else identity
+            altered = identity_of(identity.tenant, rows[0]) if rows else identity
+            if altered.key != identity.key:
+                await cover.over(altered)
+            return altered
         held = held_rows(index, kept)
 
         async def work(session: Session) -> Identity:
@@ -161,6 +164,9 @@ class Ledger:
             if not rows or rows[0][-1] is not None:
                 return identity
             current = identity_of(identity.tenant, rows[0])
+            if current.key != identity.key:
+                # Renamed since the caller looked: it is remembered under another name than he knows.
+                await cover.over(current)
             return await self._alter(session, current, external_id, kept, held, touched=touched)
 
         return await self._whole(work, cover)
@@ -211,6 +217,8 @@ class Ledger:
             current = identity_of(identity.tenant, rows[0])
             if current.key == key and rows[0][-1] is None:
                 return current
+            if current.key != identity.key:
+                await cover.over(current)
             others = await session.run(self._statements.locked_by_key, key=storable(key), **place._asdict())
             for other in others:
                 # The account it stood for cannot be there: the backend let this one take its key.

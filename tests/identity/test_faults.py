@@ -265,6 +265,28 @@ async def test_renames_reach_what_other_processes_remember(apart: House, hasty: 
     await until(new, 3.0)
 
 
+async def test_changes_by_who_knows_an_old_key_are_seen(apart: House, hasty: None) -> None:
+    """A change made with an identity that was renamed meanwhile voids what is remembered under the key it has now."""
+    identities, other = await apart.open(), await apart.open()
+    old = (await identities.identify(apart.tenant, *STAFF, ["ada"]))["ada"]
+    moved = await identities.rename(old, "countess")
+
+    async def remembered() -> bool:
+        await other.identify(apart.tenant, *STAFF, ["countess"])
+        return bool(await other._caches.get([names_of(moved)[1]], links=False))
+
+    for change in (
+        lambda: identities.alter(old),
+        lambda: identities.alter(old, external_id="e-1", touched=False),
+        lambda: identities.rename(old, "lovelace"),
+    ):
+        await until(remembered)
+        after = await change()
+        for key in {"countess", after.key}:
+            found = await other.identify(apart.tenant, *STAFF, [key], mint=False)
+            assert found == ({key: after} if key == after.key else {})
+
+
 @pytest.mark.parametrize(
     "message", [b"", b"[]", b"{", b'{"left": 5}', b'{"left": [[1]]}', b'{"left": [null]}', b"\xff"]
 )
