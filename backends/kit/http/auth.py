@@ -11,6 +11,8 @@ from typing import Any
 from authlib.oauth2.auth import ClientAuth  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7523 import PrivateKeyJWT  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion  # type: ignore[import-untyped]
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from backends.contract import UnavailableError
 from backends.kit.http.json_bodies import BodyError, decode, encode
@@ -146,7 +148,7 @@ class Grant:
         if self._client is not None:
             try:
                 url, headers, body = self._client.prepare("POST", url, headers, body)
-            except ValueError as error:
+            except (ValueError, JoseError) as error:
                 raise UnavailableError("the gateway's own key cannot sign") from error
         answer = await self._send(Request("POST", "", headers=headers, body=body.encode()), url)
         document = _document(answer, self._depth)
@@ -161,7 +163,7 @@ class Grant:
         if isinstance(settings, JwtBearerSettings):
             try:
                 assertion = sign_jwt_bearer_assertion(
-                    settings.private_key.get_secret_value(),
+                    _key(settings.algorithm).import_key(settings.private_key.get_secret_value()),
                     settings.issuer,
                     settings.audience or settings.token_url,
                     settings.subject,
@@ -169,7 +171,7 @@ class Grant:
                     header={"alg": settings.algorithm, **({"kid": settings.key_id} if settings.key_id else {})},
                     expires_in=300,
                 )
-            except ValueError as error:
+            except (ValueError, JoseError) as error:
                 raise UnavailableError("the gateway's own key cannot sign") from error
             pairs = [("grant_type", JWT_BEARER), ("assertion", assertion)]
         if settings.scope is not None:
@@ -251,6 +253,11 @@ class Login:
         assert self._token_at is not None
         found = self._token_at.read(_document(answer, self._depth))
         return None if found is None or isinstance(found, dict | list) else str(found)
+
+
+def _key(algorithm: str) -> type[RSAKey] | type[ECKey] | type[OKPKey]:
+    """Choose the kind of key an algorithm signs with."""
+    return ECKey if algorithm.startswith("ES") else OKPKey if algorithm.startswith("Ed") else RSAKey
 
 
 def _document(answer: Answer, depth: int) -> Any:
