@@ -9,6 +9,7 @@ element is a pair of its own, and one that found no native place at all (``canon
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
@@ -121,7 +122,7 @@ def comparable(attribute: Attribute, value: Any) -> str | None:
             return f"{Decimal(str(value)).normalize():f}"
         case Type.DATE_TIME:
             try:
-                return instant(str(value)).astimezone().isoformat()
+                return instant(str(value)).astimezone(UTC).isoformat()
             except ValueError:
                 return None
     text = str(value)

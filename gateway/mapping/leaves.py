@@ -85,7 +85,7 @@ class Leaf:
     def _native(self, value: Any, there: Any) -> tuple[Any, Any]:
         required = self.field is not None and self.field.required
         try:
-            if value is None and self.attribute.type is Type.BOOLEAN and self.chain.read(there) is True:
+            if value is None and self._is_flag and self.chain.read(there) is True:
                 # Unassigned is as good as false; a column that must hold something can only say the latter.
                 return self.chain.write(False, there)
             native, back = self.chain.write(value, there)
@@ -94,6 +94,10 @@ class Leaf:
         if native is None and required and there is not None:
             raise invalid(self.where, "a value is required by the system behind")
         return native, back
+
+    @property
+    def _is_flag(self) -> bool:
+        return self.attribute.type is Type.BOOLEAN and not self.chain.answers_none
 
     def _may_write(self, draft: Draft, value: Any, there: Any) -> bool:
         if draft.creating:

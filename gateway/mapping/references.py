@@ -151,6 +151,8 @@ class LinkedMany:
 
     def put(self, draft: Draft, value: Any, before: Any = None) -> None:
         after, old = ids(value), ids(before)
+        if any(linked_id(element) is None for element in value or ()):
+            raise invalid(f"{self.path.text}.value", "a value is required")
         for id in old.keys() - after.keys():
             # An account that is gone took its memberships along.
             if (found := self.find(id, draft.links)) is not None:

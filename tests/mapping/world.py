@@ -304,11 +304,13 @@ def user(
     hidden: Iterable[str] = (),
     **changes: Any,
 ) -> World:
-    """A mapped User: what is asked for, and login and status if it is silent about them."""
+    """A mapped User: what is asked for, and login and status if it is silent about them; None takes one away."""
     known = FIELDS if fields is None else fields
     mapping = compile_mapping(
         standard.resource_type("User"),
-        spec_of({**BASE, **(attributes or {})}, **changes),
+        spec_of(
+            {name: place for name, place in {**BASE, **(attributes or {})}.items() if place is not None}, **changes
+        ),
         capabilities or able(known),
         known if described else None,
         codecs,
