@@ -51,7 +51,7 @@ class Wire:
             raise WireError("not a single value")
         try:
             return self._read(native)
-        except (ValueError, TypeError, ArithmeticError, OverflowError, OSError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError, OverflowError, OSError) as error:
             raise WireError(f"not a {self.type.__name__}") from error
 
     def write(self, value: Scalar | None) -> Any:

@@ -140,8 +140,12 @@ class Entity:
         return {name: self.fields[name].read(document) for name in names if not self.fields[name].apart}
 
     def documents(self, found: Any) -> Documents:
-        """View what a list's path found as documents; an empty text is nobody."""
-        return [one for one in listed(found) if not isinstance(one, str) or one.strip()]
+        """View what a list's path found as documents; a bare text is one with the text as ``#``, an empty one nobody."""
+        return [
+            {"#": one} if isinstance(one, str) else one
+            for one in listed(found)
+            if not isinstance(one, str) or one.strip()
+        ]
 
 
 def _seen(path: Path, document: Any) -> str:
