@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -26,10 +28,12 @@ from gateway.server.auth import (
     StaticTokens,
 )
 from gateway.server.auth.introspection import ask_at
-from gateway.server.auth.jwks import FetchedKeys, from_issuer, from_url
+from gateway.server.auth.issued import Issuance, OAuthClient
+from gateway.server.auth.jwks import Fetch, FetchedKeys, from_issuer, from_url
 from gateway.server.auth.jwt import DEFAULT_TYPES, ambiguous
 from gateway.server.auth.keys import Keys, KeySet, PinnedKeys, read_jwks, read_pem
 from gateway.server.auth.outbound import Outbound
+from gateway.server.oauth import Seen, TokenEndpoint
 from gateway.server.proxies import Addresses, Proxies, networks
 from gateway.settings import Configuration, Problem
 from gateway.settings.callers import (
@@ -37,10 +41,12 @@ from gateway.settings.callers import (
     CallersSettings,
     IntrospectionSettings,
     IssuerSettings,
+    OAuthClientSettings,
     ProxySettings,
     TokenSettings,
 )
 from gateway.settings.problems import Trail
+from gateway.settings.traffic import AdminTokenSettings
 
 Now = Callable[[], datetime]
 
@@ -48,15 +54,20 @@ Now = Callable[[], datetime]
 class Callers:
     """Makes the authenticators of all tenants; issuers are asked through one session, opened when one is needed."""
 
-    def __init__(self, *, now: Now, clock: Callable[[], float]) -> None:
+    def __init__(self, id_key: bytes, public_url: str, seen: Seen, *, now: Now, clock: Callable[[], float]) -> None:
+        self._id_key = id_key
+        self._public_url = public_url
+        self._seen = seen
         self._now = now
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._fetched: list[FetchedKeys] = []
         self.tokens: dict[str, StaticTokens] = {}
 
-    def authenticator(self, tenant: str, section: CallersSettings) -> Authenticator:
-        """Make what knows a tenant's callers; call it in the running loop."""
+    def authenticator(
+        self, tenant: str, section: CallersSettings, endpoint: TokenEndpoint | None = None
+    ) -> Authenticator:
+        """Make what knows a tenant's callers, those with tokens of `endpoint` too; call it in the running loop."""
         methods: list[Authenticator] = []
         if section.tokens:
             self.tokens[tenant] = static_tokens(section.tokens, self._now)
@@ -74,7 +85,25 @@ class Callers:
             methods.append(Jwt([issuer(one, self._keys(one)) for one in section.issuers], now=self._now))
         if section.introspection is not None:
             methods.append(self._introspection(section.introspection))
+        if endpoint is not None:
+            methods.append(endpoint.authenticator)
         return methods[0] if len(methods) == 1 else AnyOf(methods)
+
+    def endpoint(self, tenant: str, section: CallersSettings) -> TokenEndpoint | None:
+        """Make a tenant's own token endpoint; None where it has none.
+
+        The key its tokens are signed with is the same in every replica and another in every tenant.
+        """
+        if section.oauth is None:
+            return None
+        clients = {
+            one.id: OAuthClient(one.id, tuple(one.secrets), self._client_keys(one), one.expires, permissions(one))
+            for one in section.oauth.clients
+        }
+        issuer = f"{self._public_url}/{tenant}"
+        secret = hmac.new(self._id_key, f"oauth/{tenant}".encode(), hashlib.sha256).digest()
+        issuance = Issuance(issuer, secret, clients, self._now, section.oauth.token_seconds)
+        return TokenEndpoint(issuance, f"{issuer}/oauth2/token", self._seen)
 
     async def stop(self) -> None:
         """End what asks issuers."""
@@ -86,7 +115,16 @@ class Callers:
         if section.keys is not None:
             return PinnedKeys(read_keys(section.keys))
         get = self._outbound().get
-        fetch = from_issuer(get, section.issuer) if section.jwks_url is None else from_url(get, section.jwks_url)
+        return self._fetching(
+            from_issuer(get, section.issuer) if section.jwks_url is None else from_url(get, section.jwks_url)
+        )
+
+    def _client_keys(self, section: OAuthClientSettings) -> Keys | None:
+        if section.keys is not None:
+            return PinnedKeys(read_keys(section.keys))
+        return None if section.jwks_url is None else self._fetching(from_url(self._outbound().get, section.jwks_url))
+
+    def _fetching(self, fetch: Fetch) -> Keys:
         keys = FetchedKeys(fetch, clock=self._clock)
         self._fetched.append(keys)
         return keys
@@ -112,10 +150,20 @@ class Callers:
 
 def static_tokens(sections: Sequence[TokenSettings], now: Now) -> StaticTokens:
     """Know callers by the bearer tokens of the configuration."""
+    named = enumerate(sections, start=1)
+    return StaticTokens(
+        [StaticToken(one.sha256, one.name or f"token-{place}", one.expires, permissions(one)) for place, one in named],
+        now=now,
+    )
+
+
+def operators(sections: Sequence[AdminTokenSettings], now: Now) -> StaticTokens:
+    """Know operators by the bearer tokens of the admin plane."""
+    named = enumerate(sections, start=1)
     return StaticTokens(
         [
-            StaticToken(one.sha256, one.name or f"token-{position}", one.expires, permissions(one))
-            for position, one in enumerate(sections, start=1)
+            StaticToken(one.sha256, one.name or f"admin-{place}", one.expires, Permissions(read_only=one.read_only))
+            for place, one in named
         ],
         now=now,
     )
@@ -176,6 +224,15 @@ def problems(configuration: Configuration) -> Iterator[Problem]:
                 yield configuration.problem(at, str(error))
             except OSError as error:
                 yield configuration.problem((*at, "keys"), f"cannot be read: {error.strerror}")
+        for position, client in enumerate(section.oauth.clients if section.oauth is not None else ()):
+            at = (*trail, "oauth", "clients", position)
+            try:
+                if client.keys is not None:
+                    read_keys(client.keys)
+            except ValueError as error:
+                yield configuration.problem((*at, "keys"), str(error))
+            except OSError as error:
+                yield configuration.problem((*at, "keys"), f"cannot be read: {error.strerror}")
         yield from _names(configuration, trail, section)
     for first, other, who in ambiguous(believed):
         reason = f"a token of {who} for {first} would open {other} too; say by a claim whose it is"
@@ -184,9 +241,11 @@ def problems(configuration: Configuration) -> Iterator[Problem]:
 
 def _names(configuration: Configuration, trail: Trail, section: CallersSettings) -> Iterator[Problem]:
     """Two credentials of a tenant must not share a name: logs and cursors could not tell them apart."""
+    clients = section.oauth.clients if section.oauth is not None else []
     named = [
         *((("tokens", place), one.name or f"token-{place + 1}") for place, one in enumerate(section.tokens)),
         *((("certificates", place), one.name) for place, one in enumerate(section.certificates)),
+        *((("oauth", "clients", place), one.id) for place, one in enumerate(clients)),
     ]
     seen: set[str] = set()
     for at, name in named:

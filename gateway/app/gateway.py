@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Protocol
 
 from gateway import identity
@@ -13,6 +12,7 @@ from gateway.app import sites
 from gateway.app.blueprint import Blueprint, TenantPlan
 from gateway.app.callers import Callers, addresses, proxies
 from gateway.app.contact import Contact, ContactObserver, Described
+from gateway.app.traffic import Counters, bounds
 from gateway.engine.accounts import Accounts
 from gateway.engine.bulk import Bulk
 from gateway.engine.guard import Bounds, Guard
@@ -22,7 +22,7 @@ from gateway.engine.queries import Queries
 from gateway.engine.render import Renderer
 from gateway.engine.resources import Resources
 from gateway.engine.search import Search
-from gateway.identity import IdentityMap, LookupObserver, StoreUnavailableError
+from gateway.identity import IdentityMap, LookupObserver, StoreUnavailableError, utc_now
 from gateway.server.site import Site, SiteHolder, TenantSite
 from gateway.settings import SettingsError
 from gateway.settings.model import BackendLimitSettings
@@ -49,6 +49,7 @@ class Gateway:
         self.guards: dict[str, Guard] = {}
         self.identities = identities
         self.callers: Callers | None = None
+        self.counters: Counters | None = None
         self._holder: SiteHolder | None = None
 
     @property
@@ -73,13 +74,15 @@ class Gateway:
 
     async def _start(self) -> None:
         clock = asyncio.get_running_loop().time
-        self.callers = Callers(now=_now, clock=clock)
-        sections = self.blueprint.configuration.settings.backends
+        settings = self.blueprint.configuration.settings
+        self.counters = Counters(settings.cache.get_secret_value(), clock=clock)
+        id_key = settings.store.id_key.get_secret_value().encode("utf-8")
+        self.callers = Callers(id_key, self._public_url, self.counters.seen, now=utc_now, clock=clock)
         self.guards = {
-            name: Guard(name, backend, self._observer, bounds(sections[name].limits), clock=clock)
+            name: Guard(name, backend, self._observer, guard_bounds(settings.backends[name].limits), clock=clock)
             for name, backend in self.blueprint.backends.items()
         }
-        self._holder = SiteHolder(self._site(clock, self.callers))
+        self._holder = SiteHolder(self._site(clock, self.callers, self.counters))
         self.contacts = {
             name: Contact(guard, self.blueprint.entities(name), self._met, self.blueprint.misfit, self._observer)
             for name, guard in self.guards.items()
@@ -104,8 +107,9 @@ class Gateway:
         for name, result in zip(self.guards, await asyncio.gather(*stops, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):
                 self._observer.backend_fault(name, "", "stop", result)
-        if self.callers is not None:
-            await self.callers.stop()
+        for one in (self.callers, self.counters):
+            if one is not None:
+                await one.stop()
         await self.identities.stop()
 
     async def complete(self) -> None:
@@ -128,7 +132,7 @@ class Gateway:
         self._described = known
         await self.holder.swap(replace(site, tenants={**site.tenants, **ready}), grace=0)
 
-    def _site(self, clock: Callable[[], float], callers: Callers) -> Site:
+    def _site(self, clock: Callable[[], float], callers: Callers, counters: Counters) -> Site:
         """Make the site with every tenant pending."""
         resolver = Resolver(self.identities, self._observer)
         renderer = Renderer(resolver)
@@ -138,13 +142,15 @@ class Gateway:
         return Site(
             tenants={plan.name: self._waiting(plan, callers) for plan in self.blueprint.tenants.values()},
             resources=resources,
-            search=Search(queries, clock=clock, now=_now),
+            search=Search(queries, clock=clock, now=utc_now),
             bulk=Bulk(resources),
             public_url=self._public_url,
-            decoy=sites.decoy(_now),
+            decoy=sites.decoy(utc_now),
             hosts={host.lower(): name for host, name in server.hosts.items()},
             limits=sites.server_limits(server.limits),
-            ready={"store": self._store_ready},
+            ready={"store": self.store_ready},
+            sources=counters.sources,
+            traffic=counters.traffic,
             proxies=proxies(server.proxies),
         )
 
@@ -152,9 +158,10 @@ class Gateway:
         """Make the site of a tenant that waits for its backends: its callers are known, and answered 503."""
         section = self.blueprint.configuration.settings.tenants[plan.name]
         mappings = self.blueprint.mappings(plan)
+        endpoint = callers.endpoint(plan.name, section)
         return TenantSite(
             name=plan.name,
-            authenticator=callers.authenticator(plan.name, section),
+            authenticator=callers.authenticator(plan.name, section, endpoint),
             tenant=None,
             facts=sites.facts(plan, self.blueprint),
             resource_types=tuple(
@@ -163,6 +170,8 @@ class Gateway:
             ),
             retry_after=RETRY_AFTER,
             addresses=addresses(section),
+            oauth=endpoint,
+            bounds=bounds(section),
         )
 
     def _reached(self, waiting: TenantSite, plan: TenantPlan, described: Mapping[str, Described]) -> TenantSite:
@@ -180,7 +189,8 @@ class Gateway:
             resource_types=tuple(sites.public_type(one.resource_type, one.mapping) for one in served.values()),
         )
 
-    async def _store_ready(self) -> bool:
+    async def store_ready(self) -> bool:
+        """Tell whether the store answers."""
         try:
             await self.identities.ping()
         except StoreUnavailableError:
@@ -188,7 +198,7 @@ class Gateway:
         return True
 
 
-def bounds(section: BackendLimitSettings) -> Bounds:
+def guard_bounds(section: BackendLimitSettings) -> Bounds:
     """Give the guard a backend's bounds."""
     return Bounds(
         concurrency=section.concurrency,
@@ -209,7 +219,3 @@ def identities(blueprint: Blueprint, observer: LookupObserver, *, upgrade: bool 
         observer=observer,
         auto_upgrade=upgrade,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

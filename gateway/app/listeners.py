@@ -1,8 +1,10 @@
-"""The sockets of the process: SCIM on one, metrics on another."""
+"""The sockets of the process: SCIM on one, metrics on another, the plane of operators on a third."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import functools
 import socket
 import ssl
 from dataclasses import dataclass
@@ -10,6 +12,11 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from gateway.app.callers import operators
+from gateway.app.gateway import Gateway
+from gateway.app.status import status
+from gateway.identity import utc_now
+from gateway.server.admin import create_admin_application
 from gateway.server.application import create_application
 from gateway.server.drain import Drain
 from gateway.server.listener import Runner, Tls, stop
@@ -17,6 +24,7 @@ from gateway.server.metrics import create_metrics_application
 from gateway.server.observer import ServerObserver
 from gateway.server.site import SiteHolder
 from gateway.settings.model import MetricsSettings, ServerSettings
+from gateway.settings.traffic import AdminSettings
 from gateway.settings.values import Address
 
 BACKLOG = 1024
@@ -95,6 +103,24 @@ async def serve(
     await runner.setup()
     await web.SockSite(runner, bound.socket, ssl_context=tls, backlog=BACKLOG).start()
     return Listener(runner, drain, section)
+
+
+async def serve_admin(bound: Bound, gateway: Gateway, observer: ServerObserver, section: AdminSettings) -> Runner:
+    """Serve the plane of operators on an address."""
+    if gateway.counters is None:
+        raise RuntimeError("the gateway has not been started")
+    application = create_admin_application(
+        gateway.holder,
+        operators(section.tokens, utc_now),
+        observer,
+        functools.partial(status, gateway),
+        gateway.counters.tallies,
+        clock=asyncio.get_running_loop().time,
+    )
+    runner = Runner(application)
+    await runner.setup()
+    await web.SockSite(runner, bound.socket).start()
+    return runner
 
 
 async def serve_metrics(bound: Bound, registry: CollectorRegistry, section: MetricsSettings) -> Runner:

@@ -20,14 +20,15 @@ from gateway.settings.values import Address
 class Running:
     """A gateway that serves.
 
-    `url` is the root clients use. `metrics` is where metrics are, None if nowhere; `metrics_error` says why not where
-    they should be.
+    `url` is the root clients use. `metrics` and `admin` are where metrics and the plane of operators are, None if
+    nowhere; `metrics_error` says why metrics are not where they should be.
     """
 
     gateway: Gateway
     url: str
     address: Address
     metrics: Address | None = None
+    admin: Address | None = None
     metrics_error: str | None = None
 
     def tenant_url(self, name: str) -> str:
@@ -61,6 +62,10 @@ async def running(
                 if metrics_needed:
                     raise
                 metrics_error = str(error)
+        admin = None
+        if settings.admin is not None:
+            admin = listeners.bind(settings.admin.listen)
+            stack.callback(admin.close)
         url = settings.server.public_url or f"http{'s' if tls else ''}://{bound.address}"
         gateway = Gateway(blueprint, observation, public_url=url, identities=identities(blueprint, observation))
         await gateway.start()
@@ -69,9 +74,19 @@ async def running(
         if settings.metrics is not None and metrics is not None:
             runner = await listeners.serve_metrics(metrics, observation.registry, settings.metrics)
             stack.push_async_callback(runner.cleanup)
+        if settings.admin is not None and admin is not None:
+            runner = await listeners.serve_admin(admin, gateway, observation, settings.admin)
+            stack.push_async_callback(runner.cleanup)
         listener = await listeners.serve(bound, gateway.holder, observation, settings.server, tls)
         stack.push_async_callback(listener.close)
-        yield Running(gateway, url, bound.address, metrics.address if metrics else None, metrics_error)
+        yield Running(
+            gateway,
+            url,
+            bound.address,
+            metrics=metrics.address if metrics else None,
+            admin=admin.address if admin else None,
+            metrics_error=metrics_error,
+        )
 
 
 async def serve(blueprint: Blueprint, observation: Observation, *, ready: Ready, metrics_needed: bool = True) -> None:

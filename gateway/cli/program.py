@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import gateway
-from gateway.cli import authors, check, demo, explain, plugins, serve, store, tokens
+from gateway.cli import authors, check, demo, explain, operators, plugins, serve, store, tokens
 
 EPILOGUE = """Begin with `scim-gateway demo`, then read the file it names: it is an ordinary configuration, and the
 place to copy from. `scim-gateway check my.yaml` says what is wrong with yours, with file and line, before anything
@@ -46,6 +46,9 @@ app.command("serve")(serve.serve)
 app.command("explain")(explain.explain)
 app.command("backends")(plugins.backends)
 app.command("new-backend")(authors.new_backend)
+app.command("status")(operators.status)
+app.command("ping")(operators.ping)
+app.add_typer(operators.brake, name="brake")
 app.add_typer(tokens.app, name="token")
 app.add_typer(store.app, name="store")
 

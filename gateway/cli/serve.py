@@ -62,5 +62,7 @@ def _tell(served: Running, config: str) -> None:
     for name in sorted(served.gateway.blueprint.tenants):
         note = "  (its system was not reached yet: 503 until it is)" if name in pending else ""
         typer.echo(f"  {served.tenant_url(name)}{note}")
+    if served.admin is not None:
+        typer.echo(f"operators at http://{served.admin}")
     if served.metrics is not None:
         typer.echo(f"metrics at http://{served.metrics}/metrics")

@@ -25,6 +25,9 @@ class Server(Protocol):
     async def set(self, values: Sequence[tuple[bytes, bytes, int]], *, only_new: bool) -> None:
         """Write (name, value, milliseconds to live), one round trip (one per shard)."""
 
+    async def evaluate(self, script: str, names: Sequence[str], arguments: Sequence[str]) -> Any:
+        """Run a script; its names lie on one shard."""
+
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell the other replicas."""
 
@@ -56,6 +59,10 @@ class PlainServer:
         for name, value, milliseconds in values:
             pipeline.set(name, value, px=milliseconds, nx=only_new)
         await pipeline.execute()
+
+    async def evaluate(self, script: str, names: Sequence[str], arguments: Sequence[str]) -> Any:
+        """Run a script."""
+        return await _called(self._client.eval(script, len(names), *names, *arguments))
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell the other replicas."""
@@ -94,6 +101,10 @@ class ClusterServers:
         for name, value, milliseconds in values:
             pipeline.set(name, value, px=milliseconds, nx=only_new)
         await pipeline.execute()
+
+    async def evaluate(self, script: str, names: Sequence[str], arguments: Sequence[str]) -> Any:
+        """Run a script on the shard of its names."""
+        return await _called(self._client.eval(script, len(names), *names, *arguments))
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell the other replicas; a Cluster passes it on to all its nodes."""
@@ -155,6 +166,11 @@ def server(url: str) -> Server:
         return PlainServer(master, sentinel.sentinels)
     ((host, port),) = _addresses(hosts, 6379)
     return PlainServer(Redis(host=host, port=port, db=int(path[0]) if path else 0, **options))
+
+
+async def _called(answer: Any) -> Any:
+    """Wait for an answer; the client's annotations cannot say that there always is something to wait for."""
+    return await answer
 
 
 def _addresses(hosts: str, default: int) -> list[tuple[str, int]]:

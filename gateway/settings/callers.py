@@ -101,6 +101,33 @@ class IntrospectionSettings(ClaimSettings):
     remember_seconds: Seconds = Field(60.0, description="How long an answer holds at most.")
 
 
+class OAuthClientSettings(CallerSettings):
+    """One client that may ask for tokens, by secrets or by keys it signs with."""
+
+    id: CallerName = Field(description="Its client id, which is also what logs call it.")
+    secrets: list[Digest] = Field(
+        default_factory=list, repr=False, description="SHA-256 of its secrets; several for the time of a rotation."
+    )
+    keys: Path | None = Field(None, description="A file with its public keys, a JWK set or PEM (`private_key_jwt`).")
+    jwks_url: IssuerUrl | None = Field(None, description="Where its public keys are, if not in a file.")
+    expires: Instant | None = Field(None, description="Until when it may ask.")
+
+    @model_validator(mode="after")
+    def _known_by_something(self) -> OAuthClientSettings:
+        if self.keys is not None and self.jwks_url is not None:
+            raise ValueError("give jwks_url or keys, not both")
+        if not (self.secrets or self.keys or self.jwks_url):
+            raise ValueError("give secrets, keys or jwks_url: something it is known by")
+        return self
+
+
+class OAuthSettings(Model):
+    """The tenant's own token endpoint, `/{name}/oauth2/token`, for clients that insist on client credentials."""
+
+    clients: list[OAuthClientSettings] = Field(min_length=1, description="Who may ask for tokens.")
+    token_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(900, description="How long a token holds.")
+
+
 class CallersSettings(Model):
     """Everybody a tenant knows: the methods are tried in turn, and the first that knows the caller decides."""
 
@@ -111,6 +138,7 @@ class CallersSettings(Model):
     )
     issuers: list[IssuerSettings] = Field(default_factory=list, description="Issuers of signed tokens (JWT).")
     introspection: IntrospectionSettings | None = Field(None, description="The issuer of opaque tokens.")
+    oauth: OAuthSettings | None = Field(None, description="The tenant's own token endpoint.")
     addresses: list[Network] = Field(
         default_factory=list, description="From where callers may come: `203.0.113.0/24`; everywhere if not said."
     )
@@ -118,7 +146,7 @@ class CallersSettings(Model):
     @property
     def has_callers(self) -> bool:
         """Whether anybody at all can be known."""
-        return bool(self.tokens or self.basic or self.certificates or self.issuers or self.introspection)
+        return bool(self.tokens or self.basic or self.certificates or self.issuers or self.introspection or self.oauth)
 
 
 class ProxySettings(Model):

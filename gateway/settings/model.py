@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from gateway.mapping.spec import ResourceSpec
 from gateway.settings.callers import CallersSettings, ProxySettings
+from gateway.settings.traffic import AdminSettings, BrakeSettings, RatesSettings
 from gateway.settings.values import Listen, Model, PublicUrl, TenantName, address
 
 Count = Annotated[int, Field(ge=1)]
@@ -147,6 +148,8 @@ class TenantSettings(CallersSettings):
     )
     quirks: dict[str, bool] = Field(default_factory=dict, description="Oddities met or not, against the profile.")
     limits: TenantLimitSettings = Field(default_factory=TenantLimitSettings, description="Bounds of this tenant.")
+    rates: RatesSettings = Field(default_factory=RatesSettings, description="How much it may ask.")
+    brake: BrakeSettings = Field(default_factory=BrakeSettings, description="When mass changes are held.")
     schemas: list[dict[str, Any]] = Field(
         default_factory=list, description="Schemas of one's own, in the form of RFC 7643 section 7."
     )
@@ -160,6 +163,7 @@ class Settings(Model):
 
     version: Literal[1] = Field(description="The version of this language: 1.")
     server: ServerSettings = Field(default_factory=ServerSettings, description="Where SCIM is served.")
+    admin: AdminSettings | None = Field(None, description="The plane of operators; there is none if not said.")
     metrics: MetricsSettings | None = Field(None, description="Where metrics are served; nowhere if not said.")
     store: StoreSettings = Field(description="The gateway's own store.")
     cache: SecretStr = Field(

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/@]+)):(?P<port>[0-9]{1,5})")
+RESERVED = ("scim", "oauth2", "healthz", "readyz", "metrics")
+"""What begins a path of the gateway's own."""
 _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _INSTANT = "write a day such as 2027-06-30, or an instant such as 2027-06-30T12:00:00Z"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -89,6 +91,8 @@ def _moment(text: str) -> date | datetime:
 def _tenant_name(name: str) -> str:
     if not _TENANT.fullmatch(name):
         raise ValueError("a tenant's name is part of its URL: lower-case letters, digits and hyphens, at most 63")
+    if name in RESERVED:
+        raise ValueError(f"{name} begins a path of the gateway's own and cannot be a tenant")
     return name
 
 

@@ -1,0 +1,32 @@
+"""What an operator is told of a running gateway: backends, store, tenants, brakes."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from gateway import __version__
+from gateway.app.gateway import Gateway
+
+
+async def status(gateway: Gateway) -> Mapping[str, Any]:
+    """Tell the state of everything; the words are fit for an operator and name no secret."""
+    pending = set(gateway.pending())
+    engaged = [] if gateway.counters is None else await gateway.counters.tallies.engaged()
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "store": "usable" if await gateway.store_ready() else "unavailable",
+        "backends": {name: _backend(gateway, name) for name in sorted(gateway.contacts)},
+        "tenants": {name: "waiting" if name in pending else "served" for name in sorted(gateway.blueprint.tenants)},
+        "brakes": [f"{one.tenant}: {one.kind}" for one in engaged],
+    }
+
+
+def _backend(gateway: Gateway, name: str) -> Mapping[str, Any]:
+    contact = gateway.contacts[name]
+    told: dict[str, Any] = {"reached": contact.reached, "breaker": gateway.guards[name].state.value}
+    if contact.error is not None:
+        told["error"] = str(contact.error)
+    return told
