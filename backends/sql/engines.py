@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from backends.sql.dialects.base import Dialect
 from backends.sql.dialects.mysql import MySQL
 from backends.sql.dialects.postgres import Postgres
 from backends.sql.dialects.sqlite import READ_ONLY, SQLite
+from backends.sql.sessions import Engine
 from backends.sql.settings import SettingsError, SqlSettings
+from backends.sql.threads import threaded
 
 DIALECTS: dict[str, type[Dialect]] = {
     "sqlite": SQLite,
@@ -32,10 +34,15 @@ def dialect_of(settings: SqlSettings) -> Dialect:
         raise SettingsError("url", "is not a database URL such as postgresql://host/database") from None
     if kind not in DIALECTS:
         raise SettingsError("url", f"there is no kind of database {kind!r}; known are {', '.join(sorted(DIALECTS))}")
-    return DIALECTS[kind]()
+    dialect = DIALECTS[kind]()
+    try:
+        dialect.blocks = not dialect.url(sa.make_url(settings.url.get_secret_value())).get_dialect().is_async
+    except (sa.exc.NoSuchModuleError, ImportError):
+        raise SettingsError("url", f"the driver is not installed: {dialect.extra}") from None
+    return dialect
 
 
-def engine_of(settings: SqlSettings, dialect: Dialect, name: str, *, autocommit: bool = False) -> AsyncEngine:
+def engine_of(settings: SqlSettings, dialect: Dialect, name: str, *, autocommit: bool = False) -> Engine:
     """Make an engine; nothing is opened yet."""
     pool = settings.pool
     url = dialect.url(sa.make_url(settings.url.get_secret_value()))
@@ -52,8 +59,8 @@ def engine_of(settings: SqlSettings, dialect: Dialect, name: str, *, autocommit:
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     elif dialect.isolation is not None:
         options["isolation_level"] = dialect.isolation
-    engine = create_async_engine(url, **options)
-    dialect.prepare(engine)
+    engine: Engine = threaded(url, options, name) if dialect.blocks else create_async_engine(url, **options)
+    dialect.prepare(engine.sync_engine)
     if (file := settings.password_file) is not None:
 
         @sa.event.listens_for(engine.sync_engine, "do_connect")
@@ -67,8 +74,8 @@ def engine_of(settings: SqlSettings, dialect: Dialect, name: str, *, autocommit:
 class Engines:
     """The engines of one backend: `whole` for transactions, `single` for statements that are whole by themselves."""
 
-    whole: AsyncEngine
-    single: AsyncEngine
+    whole: Engine
+    single: Engine
 
     @classmethod
     def of(cls, settings: SqlSettings, dialect: Dialect, name: str) -> Engines:
@@ -83,4 +90,5 @@ class Engines:
     async def dispose(self) -> None:
         """Close all connections."""
         await self.whole.dispose()
-        await self.single.dispose()
+        if self.single.sync_engine.pool is not self.whole.sync_engine.pool:
+            await self.single.dispose()

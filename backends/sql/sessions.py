@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -13,18 +13,41 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from backends.contract import BackendError, UnavailableError
 from backends.sql.dialects.base import Dialect
 from backends.sql.faults import NOWHERE, Fault, Places, contract_error
+from backends.sql.threads import ThreadedConnection, ThreadedEngine
 
 NATIVE = (sa.exc.SQLAlchemyError, OSError, TimeoutError, EOFError, OverflowError)
 """What drivers and SQLAlchemy raise; anything else is a mistake of this backend and is let through."""
 
 
 T = TypeVar("T")
+Connection = AsyncConnection | ThreadedConnection
+Engine = AsyncEngine | ThreadedEngine
+
+
+class Result(Protocol):
+    """What a statement gave; all of it is there."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    @property
+    def inserted_primary_key(self) -> Any: ...
+
+    def first(self) -> Any: ...
+
+    def all(self) -> Sequence[Any]: ...
+
+    def one(self) -> Any: ...
+
+    def scalar_one(self) -> Any: ...
+
+    def close(self) -> None: ...
 
 
 class Session:
     """One call's connection. `writes` and `single` decide what a lost connection means: see `Sessions`."""
 
-    def __init__(self, connection: AsyncConnection, dialect: Dialect, *, writes: bool, single: bool) -> None:
+    def __init__(self, connection: Connection, dialect: Dialect, *, writes: bool, single: bool) -> None:
         self.connection = connection
         self._dialect = dialect
         self._writes = writes
@@ -36,10 +59,12 @@ class Session:
         statement: sa.Executable,
         values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         places: Places = NOWHERE,
-    ) -> sa.CursorResult[Any]:
+    ) -> Result:
         """Run a statement; raise the contract error of what goes wrong, with the field that `places` finds."""
         try:
-            return await self._kept(self.connection.execute(statement, values))
+            work: Coroutine[Any, Any, Any] = self.connection.execute(statement, values)
+            result: Result = await self._kept(work)
+            return result
         except NATIVE as error:
             raise self._translated(error, places, committing=self._single) from error
 
@@ -72,7 +97,7 @@ class Sessions:
     a transaction, committed at its end or rolled back.
     """
 
-    def __init__(self, whole: AsyncEngine, single: AsyncEngine, dialect: Dialect) -> None:
+    def __init__(self, whole: Engine, single: Engine, dialect: Dialect) -> None:
         self._whole = whole
         self._single = single
         self._dialect = dialect
@@ -100,7 +125,7 @@ class Sessions:
             await asyncio.wait(self._settling)
 
     @asynccontextmanager
-    async def _session(self, engine: AsyncEngine, *, writes: bool, single: bool) -> AsyncIterator[Session]:
+    async def _session(self, engine: Engine, *, writes: bool, single: bool) -> AsyncIterator[Session]:
         connection = await self._connected(engine)
         session = Session(connection, self._dialect, writes=writes, single=single)
         try:
@@ -111,7 +136,7 @@ class Sessions:
             else:
                 await self._closed(connection)
 
-    async def _connected(self, engine: AsyncEngine) -> AsyncConnection:
+    async def _connected(self, engine: Engine) -> Connection:
         connection = engine.connect()
         if not self._dialect.threads:
             try:
@@ -130,7 +155,7 @@ class Sessions:
                 await self._closed(connection)
             raise
 
-    async def _closed(self, connection: AsyncConnection) -> None:
+    async def _closed(self, connection: Connection) -> None:
         """Give a connection back; what was not committed is undone."""
         closing = asyncio.ensure_future(connection.close())
         self._settling.add(closing)
@@ -151,11 +176,11 @@ class Sessions:
         task.add_done_callback(self._settling.discard)
 
 
-async def _open(connection: AsyncConnection) -> AsyncConnection:
+async def _open(connection: Connection) -> Connection:
     return await connection.start()
 
 
-async def _end(unfinished: asyncio.Future[Any], connection: AsyncConnection) -> None:
+async def _end(unfinished: asyncio.Future[Any], connection: Connection) -> None:
     """Wait for work nobody waits for any more, then give its connection back, undoing what was not committed."""
     try:
         await unfinished

@@ -8,7 +8,6 @@ from datetime import tzinfo
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeDecorator
 
 from backends.contract import Op
@@ -67,8 +66,16 @@ class Dialect:
     in_limit: ClassVar[int] = 1000  # values in one IN (…)
     row_locks: ClassVar[bool] = True  # SELECT … FOR UPDATE
     two_pools: ClassVar[bool] = True  # going into and out of autocommit costs a round trip
-    threads: ClassVar[bool] = False  # the driver works in threads, whose work cannot be cut off
+    threaded: ClassVar[bool] = False  # the driver works in threads, whose work cannot be cut off
+    extra: ClassVar[str] = ""  # the sentence that installs the driver
     isolation: ClassVar[str | None] = "READ COMMITTED"  # of transactions; they lock what they rely on
+
+    blocks: bool = False  # the driver in use is none of asyncio's, and works in threads of ours
+
+    @property
+    def threads(self) -> bool:
+        """Whether native work goes on when nobody waits for it any more."""
+        return self.threaded or self.blocks
 
     def url(self, url: sa.URL) -> sa.URL:
         """Give the URL with this dialect's driver, unless it names one itself."""
@@ -78,7 +85,7 @@ class Dialect:
         """Give the arguments of `create_async_engine` that are this dialect's."""
         return {}
 
-    def prepare(self, engine: AsyncEngine) -> None:
+    def prepare(self, engine: sa.Engine) -> None:
         """Hook into a new engine what each connection needs."""
 
     def discover(self, connection: sa.Connection) -> None:

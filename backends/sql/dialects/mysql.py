@@ -8,7 +8,6 @@ from datetime import tzinfo
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
 
@@ -89,8 +88,8 @@ class MySQL(Dialect):
         self._seconds = settings.statement_seconds
         return {"connect_args": arguments}
 
-    def prepare(self, engine: AsyncEngine) -> None:
-        @sa.event.listens_for(engine.sync_engine, "connect")
+    def prepare(self, engine: sa.Engine) -> None:
+        @sa.event.listens_for(engine, "connect")
         def connect(connection: Any, record: object) -> None:
             cursor = connection.cursor()
             # Without strict mode a value that is too long would be cut off with a mere warning.

@@ -10,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import UserDefinedType
 
 from backends.contract import Op
@@ -50,14 +49,14 @@ class SQLite(Dialect):
     in_limit = 10_000
     row_locks = False  # a writer has the whole file
     two_pools = False
-    threads = True
+    threaded = True
     isolation = None
 
     def options(self, settings: SqlSettings, name: str) -> dict[str, Any]:
         return {"connect_args": {"timeout": settings.pool.wait_seconds}}
 
-    def prepare(self, engine: AsyncEngine) -> None:
-        @sa.event.listens_for(engine.sync_engine, "connect")
+    def prepare(self, engine: sa.Engine) -> None:
+        @sa.event.listens_for(engine, "connect")
         def connect(connection: Any, record: object) -> None:
             # The driver's own BEGIN comes only before the first change, too late for what is read to be still true.
             connection.isolation_level = None
@@ -66,7 +65,7 @@ class SQLite(Dialect):
             cursor.execute("PRAGMA foreign_keys = ON")
             cursor.close()
 
-        @sa.event.listens_for(engine.sync_engine, "begin")
+        @sa.event.listens_for(engine, "begin")
         def begin(connection: sa.Connection) -> None:
             if not connection.get_execution_options().get(READ_ONLY):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -127,6 +127,17 @@ class TestSqlite(_Suite):
     harness = Legacy()
 
 
+class TestBlockingSqlite(_Suite):
+    """SQLite through a driver that blocks, in threads (R-L31)."""
+
+    class Blocking(Legacy):
+        def build(self, place: Any) -> Backend[Any]:
+            url = "sqlite+pysqlite://" if place is None else place.url.replace("sqlite:", "sqlite+pysqlite:")
+            return SqlBackend(SqlSettings.model_validate({"url": url, "entities": ENTITIES}), Context("legacy"))
+
+    harness = Blocking()
+
+
 class TestPostgres(_Suite):
     """PostgreSQL."""
 
