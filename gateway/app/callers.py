@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Sequence
@@ -132,7 +133,7 @@ class Callers:
     def _introspection(self, section: IntrospectionSettings) -> Introspection:
         # Both are form-encoded before they are put together (RFC 6749 §2.3.1).
         user, secret = (quote(text, safe="") for text in (section.client_id, section.client_secret.get_secret_value()))
-        header = aiohttp.BasicAuth(user, secret).encode()
+        header = f"Basic {base64.b64encode(f'{user}:{secret}'.encode()).decode()}"
         rules = IntrospectionRules(
             audience=section.audience,
             claims=section.claims,
