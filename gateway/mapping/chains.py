@@ -266,10 +266,11 @@ def _merged(asks: Sequence[Ask]) -> tuple[Ask, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Chains:
-    """Compiles chains: knows the codecs by name and has the clock."""
+    """Compiles chains: knows the codecs by name (`own`: those that are not built in) and has the clock."""
 
     factories: Mapping[str, Factory]
     clock: Callable[[], datetime]
+    own: frozenset[str] = frozenset()
 
     def compile(
         self,

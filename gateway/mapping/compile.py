@@ -78,7 +78,9 @@ class _Compilation:
         for name in sorted(codecs.keys() & BUILT_IN.keys()):
             self.problems.add(("attributes",), f"the codec {name} is built in and cannot be replaced")
         groups = read_entries(self.resource_type, self.spec.attributes, self.problems)
-        placement = Placement(self.fields, Chains({**codecs, **BUILT_IN}, clock), self.spec.unmapped, self.problems)
+        placement = Placement(
+            self.fields, Chains({**codecs, **BUILT_IN}, clock, frozenset(codecs)), self.spec.unmapped, self.problems
+        )
         places = placement.compile(groups)
         self._check_active(groups, places)
         self._check_required(groups)
@@ -179,18 +181,20 @@ class _Compilation:
 
     def _dead(self, terms: Terms, mark: Mapping[str, Any], hidden: frozenset[str]) -> Condition:
         """Make the condition every search carries: not dead, and not hidden."""
-        conditions = []
+        conditions: list[tuple[tuple[str, ...], Condition]] = []
         if mark:
             same = terms.all([terms.ask(name, Ask(Op.EQ, value)) for name, value in mark.items()])
             alive = terms.any([terms.negate(terms.ask(name, Ask(Op.EQ, value))) for name, value in mark.items()])
-            conditions.append(alive if alive.where is not None and alive.exact else terms.negate(same))
+            found = alive if alive.where is not None and alive.exact else terms.negate(same)
+            conditions.append((("on_delete", "set"), found))
         if hidden:
-            conditions.append(terms.negate(terms.ask(KEY, Ask(Op.IN, tuple(sorted(hidden))))))
-        for condition, where in zip(conditions, (("on_delete", "set"), ("attributes",)), strict=False):
+            found = terms.negate(terms.ask(KEY, Ask(Op.IN, tuple(sorted(hidden)))))
+            conditions.append((("entity",), found))
+        for where, condition in conditions:
             if condition.where is None or not condition.exact:
                 reason = "the backend cannot leave out such records in a search; delete them, or mark another field"
                 self.problems.add(where, reason)
-        return terms.all(conditions) if conditions else ALWAYS
+        return terms.all([condition for _, condition in conditions]) if conditions else ALWAYS
 
     def _kept(self, groups: Mapping[str, Iterable[Entry]]) -> frozenset[str]:
         """Name what the gateway keeps whole."""

@@ -125,7 +125,7 @@ def _expand(entry: Entry, problems: Problems) -> Iterator[Entry]:
         sub = attribute.sub(name)
         where = (*entry.where, name)
         if sub is None:
-            known = (*attribute.index, *AttributeSpec.model_fields)
+            known = (*(one.name for one in attribute.sub_attributes), *AttributeSpec.model_fields)
             problems.add(where, f"is neither a sub-attribute of {entry.path.text} nor a setting{nearest(name, known)}")
         elif part.parts or part.sources:
             problems.add(where, "name a single field here")
@@ -135,6 +135,8 @@ def _expand(entry: Entry, problems: Problems) -> Iterator[Entry]:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggest the known name that looks most like a wrong one."""
-    spelled = {one.casefold(): one for one in sorted(known)}
+    spelled: dict[str, str] = {}
+    for one in sorted(known):
+        spelled.setdefault(one.casefold(), one)
     near = difflib.get_close_matches(name.casefold(), spelled, 1, 0.6)
     return f"; did you mean {spelled[near[0]]}?" if near else ""

@@ -99,10 +99,12 @@ class Placement:
             raise _Wrong(entry.where, f"codec: {spec.codec[0].name} is for fields with several values; {name} has one")
         if spec.each:
             raise _Wrong(entry.where, "each: is for multi-valued attributes; say which row by `codec: { contains: … }`")
-        chain = self._chain(entry, top.leaf, Field(tuple), spec.codec)
-        member = chain.steps[0].member if chain.steps else None
-        if member is None or len(chain.steps) != 1:
+        if not spec.codec:
             raise _Wrong(entry.where, "a field with several values needs `codec: { contains: … }` or `lacks`")
+        chain = self._chain(entry, top.leaf, Field(tuple), spec.codec)
+        member = chain.steps[0].member
+        if member is None or len(chain.steps) != 1:
+            raise _Wrong(entry.where, "a field with several values takes the codec contains or lacks, alone")
         value, positive = member
         if rows is not isinstance(value, Mapping):
             what = "columns with their values" if rows else "a single value"
@@ -125,9 +127,9 @@ class Placement:
             entry = whole[0]
             if entry.spec.constant is not None or entry.spec.rows is not None or entry.spec.fields:
                 raise _Wrong(entry.where, "is complex; name the fields of its sub-attributes")
-            leaf = self._leaf(entry, top.leaf)
-            if not leaf.chain.steps[0].parts:
+            if all(step.name not in ("split", *self.chains.own) for step in entry.spec.codec):
                 raise _Wrong(entry.where, "is complex; one field for all of it needs `codec: { split: { into: […] } }`")
+            leaf = self._leaf(entry, top.leaf)
             return Single(top, leaf, self.policy)
         leaves: dict[str, Leaf] = {}
         constants: dict[str, Any] = {}

@@ -14,8 +14,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     GetJsonSchemaHandler,
+    Tag,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -170,6 +172,15 @@ class DeadMark(Spec):
         return value
 
 
+def _kind(value: Any) -> str:
+    return "mark" if isinstance(value, Mapping | DeadMark) else "policy"
+
+
+OnDelete = Annotated[
+    Annotated[DeadMark, Tag("mark")] | Annotated[Literal["delete", "refuse"], Tag("policy")], Discriminator(_kind)
+]
+
+
 class OverrideSpec(Spec):
     """What differs from the schema for one attribute of this tenant; what is not given stays as the schema says."""
 
@@ -200,7 +211,7 @@ class ResourceSpec(Spec):
     unmapped: Literal["keep", "drop", "refuse"] = Field(
         "refuse", description="what becomes of attributes without a place: kept by the gateway, dropped, or refused"
     )
-    on_delete: DeadMark | Literal["delete", "refuse"] = Field(
+    on_delete: OnDelete = Field(
         description="what DELETE does: delete the record, mark it with {set: {field: value}}, or refuse"
     )
     on_deactivate: Literal["delete", "refuse"] | None = Field(
