@@ -14,7 +14,8 @@ from typing import Any, Literal, Protocol
 from gateway.scim.patch import Operation
 from gateway.scim.schema import Attribute, Mutability, ResourceType, Returned, Type
 
-Verb = Literal["create", "replace", "patch", "delete"]
+Verb = Literal["create", "replace", "patch", "delete", "bulk"]
+"""What was attempted; `bulk` is a whole bulk request of which no operation was reached."""
 Outcome = Literal["done", "unchanged", "refused", "failed"]
 
 
@@ -73,10 +74,12 @@ class NoTrail:
 
 @dataclass(slots=True, eq=False)
 class Notes:
-    """What is learned of an attempt on its way through the engine."""
+    """What is learned of an attempt on its way through the engine; `recorded` once the trail was told of it, or of the
+    operations of its bulk request."""
 
     id: str | None = None
     changed: bool = True
+    recorded: bool = False
     alterations: tuple[Alteration, ...] = field(default=(), repr=False)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from backends.contract import Capabilities
 from gateway.engine.guard import Guard
+from gateway.engine.protection import Protection
 from gateway.mapping import ResourceMapping
 from gateway.scim.dialects import Dialect
 from gateway.scim.project import Projection, parse
@@ -37,7 +38,7 @@ class Served:
 
     `checked` names the unique attributes no index of the backend guards: the gateway looks before it writes (H2).
     `heavy` names the multi-valued references (``members``, ``groups``): they are loaded only where asked for and are
-    no part of a version (DESIGN §7, ETags).
+    no part of a version (DESIGN §7, ETags). `protection` says which of its resources nobody changes (X3).
     """
 
     resource_type: ResourceType
@@ -45,6 +46,7 @@ class Served:
     guard: Guard
     capabilities: Capabilities
     checked: tuple[str, ...] = ()
+    protection: Protection | None = None
     heavy: tuple[str, ...] = field(init=False, default=())
     whole: Mapping[frozenset[str], Projection] = field(init=False, repr=False, default_factory=dict)
 
