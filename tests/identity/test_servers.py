@@ -151,9 +151,18 @@ async def test_sentinel(postgres_url: str, nodes: Nodes, tenant: str) -> None:
 
 
 RIGHTS = (
-    "~*:scim:*", "&scim:*", "+mget", "+get", "+set", "+publish", "+subscribe", "+unsubscribe", "+info", "+select",
-    "+client|setinfo", "+client|setname", "+ping", "+hello",
-)  # fmt: skip
+    "~*:scim:*",
+    "&scim:*",
+    "+mget",
+    "+get",
+    "+set",
+    "+publish",
+    "+subscribe",
+    "+unsubscribe",
+    "+info",
+    "+select",
+    "+ping",
+)
 """All that a user of the gateway's needs."""
 
 
