@@ -65,14 +65,14 @@ class Children:
         owner = found.owner
         condition: Condition
         if how == "in":
-            condition = self._dialect.within(owner[0], "keys", natives[0])
+            condition = self._dialect.key_within(owner[0], "keys", natives[0])
         else:
             names = ["k{}"] if how == "one" else [f"k{row}_{{}}" for row in range(count)]
             condition = sa.or_(
                 *[
                     sa.and_(
                         *[
-                            self._dialect.equal(
+                            self._dialect.key_equal(
                                 column, sa.bindparam(name.format(index), type_=column.type), natives[index]
                             )
                             for index, column in enumerate(owner)

@@ -118,11 +118,11 @@ class _Builder:
         kind, count = shape[0].removeprefix(what), shape[1]
         if kind == "in":
             names = [self._name() for _ in range(count)]
-            return sa.or_(*[self._dialect.within(expressions[0], name, natives[0]) for name in names])
+            return sa.or_(*[self._dialect.key_within(expressions[0], name, natives[0]) for name in names])
         rows = []
         for _ in range(count if kind == "tuples" else 1):
             parts = [
-                self._dialect.equal(expression, sa.bindparam(self._name(), type_=expression.type), native)
+                self._dialect.key_equal(expression, sa.bindparam(self._name(), type_=expression.type), native)
                 for expression, native in zip(expressions, natives, strict=True)
             ]
             rows.append(sa.and_(*parts))

@@ -9,7 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from backends.sql.dialects.base import Dialect
+from backends.sql.dialects.db2 import Db2
+from backends.sql.dialects.mssql import SqlServer
 from backends.sql.dialects.mysql import MySQL
+from backends.sql.dialects.oracle import Oracle
 from backends.sql.dialects.postgres import Postgres
 from backends.sql.dialects.sqlite import READ_ONLY, SQLite
 from backends.sql.sessions import Engine
@@ -21,6 +24,9 @@ DIALECTS: dict[str, type[Dialect]] = {
     "postgresql": Postgres,
     "mysql": MySQL,
     "mariadb": MySQL,
+    "oracle": Oracle,
+    "mssql": SqlServer,
+    "db2": Db2,
 }
 """Kinds of database by the first part of their URL."""
 

@@ -109,7 +109,7 @@ class Links:
         """Build the conditions that choose the visible owner."""
         key = self._entity.key
         bound = [
-            self._dialect.equal(column, sa.bindparam(f"o{index}", type_=column.type), key.natives[index])
+            self._dialect.key_equal(column, sa.bindparam(f"o{index}", type_=column.type), key.natives[index])
             for index, column in enumerate(key.columns)
         ]
         return [*bound, *visible(self._dialect, self._entity.fixed, self._entity.table)]
@@ -182,12 +182,14 @@ class Links:
     def _chosen(self, found: ListField, count: int) -> Condition:
         columns, natives = found.member.columns, found.member.natives
         if count == 0:
-            return self._dialect.within(columns[0], "members", natives[0])
+            return self._dialect.key_within(columns[0], "members", natives[0])
         return sa.or_(
             *[
                 sa.and_(
                     *[
-                        self._dialect.equal(column, sa.bindparam(f"m{row}_{index}", type_=column.type), natives[index])
+                        self._dialect.key_equal(
+                            column, sa.bindparam(f"m{row}_{index}", type_=column.type), natives[index]
+                        )
                         for index, column in enumerate(columns)
                     ]
                 )
@@ -199,7 +201,7 @@ class Links:
         natives = self._entity.key.natives
         return [
             *[
-                self._dialect.equal(column, sa.bindparam(f"o{index}", type_=column.type), natives[index])
+                self._dialect.key_equal(column, sa.bindparam(f"o{index}", type_=column.type), natives[index])
                 for index, column in enumerate(found.owner)
             ],
             *belonging(self._dialect, found, found.table),

@@ -76,7 +76,7 @@ class Reading:
             statement: Any = (
                 sa.select(sa.literal_column("1")).select_from(self.target()).where(*self.target_condition())
             )
-            return statement.with_for_update() if self._dialect.row_locks else statement
+            return self._dialect.locked(statement, self.target()) if self._dialect.row_locks else statement
 
         await session.execute(self._statements.get("lock", build), self.key_parameters(values))
 
@@ -134,7 +134,7 @@ class Reading:
     def _keyed(self, table: sa.FromClause) -> list[Condition]:
         key = self._entity.key
         return [
-            self._dialect.equal(table.c[column.key], sa.bindparam(f"k{index}", type_=column.type), native)
+            self._dialect.key_equal(table.c[column.key], sa.bindparam(f"k{index}", type_=column.type), native)
             for index, (column, native) in enumerate(zip(key.columns, key.natives, strict=True))
         ]
 
@@ -142,7 +142,7 @@ class Reading:
         columns, single, many, version = self._columns(fields)
         statement = sa.select(*self._entity.key.columns, *columns).where(*self.key_condition())
         if lock and self._dialect.row_locks and self._entity.target is self._entity.table:
-            statement = statement.with_for_update()
+            statement = self._dialect.locked(statement, self._entity.target)
         return Selection(statement, single, many, version)
 
     def _page(self, fields: frozenset[str], shape: Shape, sort: Sort, after: str | None, offset: bool) -> Selection:

@@ -161,7 +161,7 @@ class Rows:
         natives = self._entity.key.natives
         return [
             *[
-                self._dialect.equal(column, sa.bindparam(f"o{index}", type_=column.type), natives[index])
+                self._dialect.key_equal(column, sa.bindparam(f"o{index}", type_=column.type), natives[index])
                 for index, column in enumerate(found.owner)
             ],
             *belonging(self._dialect, found, found.table),
@@ -170,7 +170,7 @@ class Rows:
     def _keyed(self, found: RowsField) -> list[Condition]:
         columns = [found.columns[name] for name in found.key]
         return [
-            self._dialect.equal(column.column, sa.bindparam(f"r{index}", type_=column.column.type), column.native)
+            self._dialect.key_equal(column.column, sa.bindparam(f"r{index}", type_=column.column.type), column.native)
             for index, column in enumerate(columns)
         ]
 

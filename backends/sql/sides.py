@@ -99,7 +99,7 @@ class Sides:
     def _owned(self, side: Side) -> list[Condition]:
         natives = self._entity.key.natives
         bound = [
-            self._dialect.equal(column, sa.bindparam(f"o{index}", type_=column.type), natives[index])
+            self._dialect.key_equal(column, sa.bindparam(f"o{index}", type_=column.type), natives[index])
             for index, column in enumerate(side.owner)
         ]
         return [*bound, *visible(self._dialect, side.fixed, side.table)]

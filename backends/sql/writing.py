@@ -339,7 +339,9 @@ class Writing:
         self, session: Session, table: sa.Table, owner: tuple[sa.Column[Any], ...], values: Key, *, clear: bool
     ) -> None:
         chosen = [
-            self._dialect.equal(column, sa.bindparam(f"o{index}", type_=column.type), self._entity.key.natives[index])
+            self._dialect.key_equal(
+                column, sa.bindparam(f"o{index}", type_=column.type), self._entity.key.natives[index]
+            )
             for index, column in enumerate(owner)
         ]
         statement: Any = sa.delete(table).where(*chosen)

@@ -116,6 +116,18 @@ class Dialect:
         # The first half finds candidates by the index, the second makes it exact.
         return sa.and_(expression == value, form == exact)
 
+    def key_equal(self, expression: Expression, value: Expression, native: Native) -> Condition:
+        """Compare with a part of a key, which has no blanks that fill up a CHAR."""
+        return self.equal(expression, value, native)
+
+    def key_within(self, expression: Expression, name: str, native: Native) -> Condition:
+        """Compare with many keys of one column."""
+        return self.within(expression, name, native)
+
+    def locked(self, statement: Any, table: sa.Table) -> Any:
+        """Let a SELECT hold its row until the transaction ends."""
+        return statement.with_for_update()
+
     def differs(self, expression: Expression, value: Expression, native: Native) -> Condition:
         """Compare letter for letter, where NULL is a value like any other."""
         return self.exact(expression, native).is_distinct_from(self.exact_value(value, native))

@@ -97,6 +97,17 @@ class SQLite(Dialect):
     def ordered(self, expression: Expression, native: Native) -> Expression:
         return expression.collate("BINARY") if native.folds else expression
 
+    def key_equal(self, expression: Expression, value: Expression, native: Native) -> Condition:
+        if not native.padded:
+            return self.equal(expression, value, native)
+        # Nothing fills up a CHAR here but who wrote it: both spellings are looked up in the index.
+        length = getattr(expression.type, "length", None) or 1
+        return expression.in_([value, sa.func.printf(f"%-{length}s", value)])
+
+    def key_within(self, expression: Expression, name: str, native: Native) -> Condition:
+        form = sa.func.rtrim(expression, type_=sa.String()) if native.padded else expression
+        return self.within(form, name, native)
+
     def merge(self, table: sa.Table, values: dict[str, Any], unique: list[sa.Column[Any]]) -> sa.Insert:
         return sqlite.insert(table).values(values).on_conflict_do_nothing(index_elements=unique)
 
