@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from gateway.app.gateway import Gateway
 from gateway.engine.breaker import State
 from gateway.server.auth import StaticTokens
+from gateway.server.traffic.brake import KINDS
 from gateway.settings.model import ServerSettings
 from gateway.telemetry import logs
 from gateway.telemetry.loop import watch_lag
@@ -23,6 +24,9 @@ from gateway.telemetry.observer import TelemetryObserver
 
 MOST_TENANTS = 200
 """Tenants with a label of their own in metrics; the others share one (M1)."""
+
+BRAKE_SECONDS = 5.0
+"""How often the brakes are looked at for metrics."""
 
 Readings = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 
@@ -64,6 +68,7 @@ class Observation(TelemetryObserver):
 
     def watch(self, gateway: Gateway) -> asyncio.Task[None]:
         """Read the state of a running gateway on every scrape, and measure the loop; cancel the task at its end."""
+        brakes = _Brakes(gateway)
         settings = gateway.blueprint.configuration.settings
         self.serve(settings.tenants)
         self.metrics.read("backend_breaker", lambda: _breakers(gateway))
@@ -71,7 +76,36 @@ class Observation(TelemetryObserver):
         self.metrics.read("token_expiry_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.expiries))
         self.metrics.read("token_last_use_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.last_used))
         self.metrics.read("certificate_expiry_timestamp_seconds", _certificate(settings.server))
-        return asyncio.create_task(watch_lag(self.metrics), name="loop lag")
+        self.metrics.read("brake_engaged", brakes.read)
+        return asyncio.create_task(_together(watch_lag(self.metrics), brakes.watch()), name="telemetry")
+
+
+class _Brakes:
+    """What is known of the brakes; asked for now and then, for a scrape cannot wait for an answer."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._engaged: frozenset[tuple[str, str]] = frozenset()
+
+    async def watch(self) -> None:
+        """Ask for ever."""
+        while self._gateway.counters is not None:
+            engaged = await self._gateway.counters.tallies.engaged()
+            self._engaged = frozenset((one.tenant, one.kind) for one in engaged)
+            await asyncio.sleep(BRAKE_SECONDS)
+
+    def read(self) -> Iterable[tuple[tuple[str, ...], float]]:
+        """Give 1 for each brake that holds, 0 for each other one that could."""
+        for name, section in self._gateway.blueprint.configuration.settings.tenants.items():
+            for kind in KINDS:
+                if getattr(section.brake, kind) is not None:
+                    yield (name, kind), float((name, kind) in self._engaged)
+
+
+async def _together(*work: Coroutine[None, None, None]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for one in work:
+            tasks.create_task(one)
 
 
 def _breakers(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -48,12 +50,24 @@ def serve(
 
 def run(drawn: Blueprint, level: int, ready: Ready, *, metrics_needed: bool = True) -> None:
     """Serve a blueprint; end the program with a sentence if that cannot be done."""
+    serving = app.serve(drawn, Observation.of_process(level), ready=ready, metrics_needed=metrics_needed)
     try:
-        asyncio.run(app.serve(drawn, Observation.of_process(level), ready=ready, metrics_needed=metrics_needed))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serving)
     except SettingsError as error:
         reporting.refuse(error)
     except (ListenError, IdentityError) as error:
         reporting.fail(str(error))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Use uvloop where it is installed (the extra of that name); asyncio's own loop elsewhere."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 def _tell(served: Running, config: str) -> None:

@@ -110,16 +110,15 @@ async def test_the_gateways_own_token_endpoint(serving: Serving, document: Docum
     async with serving(document) as served:
         url = f"http://{served.running.address}/acme/oauth2/token"
         form = {"grant_type": "client_credentials"}
-        async with served.session.post(
-            url, data=form, headers={"Authorization": basic("entra", "client-secret")}
-        ) as answer:
+        good, wrong = ({"Authorization": basic("entra", secret)} for secret in ("client-secret", "wrong"))
+        async with served.session.post(url, data=form, headers=good) as answer:
             token = await answer.json()
         assert (answer.status, token["token_type"], token["expires_in"]) == (200, "Bearer", 120)
         bearer = f"Bearer {token['access_token']}"
         assert await status(served, "acme", bearer) == 200
         assert await status(served, "acme", bearer, "POST") == 403
         assert await status(served, "globex", bearer) == 401
-        async with served.session.post(url, data=form, headers={"Authorization": basic("entra", "wrong")}) as answer:
+        async with served.session.post(url, data=form, headers=wrong) as answer:
             assert answer.status == 401
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from backends.contract import UnavailableError
 from backends.memory import MemoryBackend
-from gateway.app import status
+from gateway.app import observation, status
 from gateway.cli.program import app
 from tests.app.conftest import Document, Served
 
@@ -120,3 +120,24 @@ async def test_ping_needs_no_token(serving: Serving, document: Document) -> None
         assert (result.exit_code, result.stdout.strip()) == (0, "ready")
     result = await asyncio.to_thread(CliRunner().invoke, app, ["ping", served.running.url])
     assert (result.exit_code, "does not answer" in result.stderr) == (1, True)
+
+
+async def test_a_brake_that_holds_is_measured(
+    serving: Serving, with_admin: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The metric an alert is made of: 0 while changes pass, 1 while they are held."""
+    monkeypatch.setattr(observation, "BRAKE_SECONDS", 0.001)
+    async with serving(with_admin) as served:
+
+        async def measured() -> str:
+            async with served.session.get(f"http://{served.running.metrics}/metrics") as answer:
+                lines = (await answer.text()).splitlines()
+            return next(line for line in lines if line.startswith("scim_gateway_brake_engaged{")).rpartition(" ")[2]
+
+        assert await measured() == "0.0"
+        users = [(await served.create("acme", f"user{number}"))["id"] for number in range(2)]
+        for id in users:
+            await served.send("DELETE", "acme", f"/Users/{id}")
+        async with asyncio.timeout(10):
+            while await measured() != "1.0":
+                pass
