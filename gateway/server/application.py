@@ -19,9 +19,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.engine.audit import Notes
 from gateway.engine.calls import Answer
-from gateway.engine.tenants import Tenant
+from gateway.engine.tenants import Served, Tenant
 from gateway.scim.errors import ScimError, ScimType, refuse
+from gateway.scim.schema import ResourceType
 from gateway.server import answers, bodies, gate, handlers, routes, token_requests
 from gateway.server.auth import Presented, certificates
 from gateway.server.boundary import PROGRESS, Boundary
@@ -32,6 +34,7 @@ from gateway.server.gate import Admission
 from gateway.server.health import Readiness
 from gateway.server.limits import JsonLimits, ServerLimits
 from gateway.server.observer import ServerObserver
+from gateway.server.recording import recorded
 from gateway.server.site import Site, SiteHolder, TenantSite
 from gateway.server.token_requests import TokenRequests
 from gateway.server.traffic.passage import BULK, Passage, passage
@@ -120,6 +123,27 @@ class Service:
         if found is None:
             raise ScimError(404, "there is nothing here")
         handler = routes.handler_of(found, request.method)
+        notes = Notes()
+        kind = endpoints.get(found.endpoint)
+        with recorded(
+            site.trail,
+            request[PROGRESS],
+            notes,
+            handler,
+            resource_type="" if kind is None else kind.name,
+            id=found.id,
+        ):
+            return await self._handled(request, site, admission, found, handler, notes)
+
+    async def _handled(
+        self,
+        request: web.Request,
+        site: Site,
+        admission: Admission,
+        found: routes.Match,
+        handler: routes.Handler,
+        notes: Notes,
+    ) -> Answer:
         if _is_broken(request.rel_url.raw_query_string):
             raise refuse(ScimType.INVALID_VALUE, "the query string is not UTF-8")
         tenant_site = admission.tenant_site
@@ -137,7 +161,7 @@ class Service:
             caller=admission.grant.name,
             verb=BULK if handler is handlers.bulk else request.method,
         )
-        exchange = self._exchange(request, site, admission, found, tenant_site.tenant, passed)
+        exchange = self._exchange(request, site, admission, found, tenant_site.tenant, passed, notes)
         if site.traffic is None:
             return await handler(exchange)
         with site.traffic.throttle.under_way(tenant_site.name):
@@ -158,6 +182,7 @@ class Service:
         found: routes.Match,
         tenant: Tenant,
         passed: Passage,
+        notes: Notes,
     ) -> Exchange:
         async def read(most: int, name: str) -> dict[str, Any]:
             check_content_type(request.headers.get("Content-Type"))
@@ -179,6 +204,7 @@ class Service:
             if_none_match=request.headers.get("If-None-Match"),
             endpoint=found.endpoint,
             id=found.id,
+            notes=notes,
         )
 
     def _decoder(self, limits: JsonLimits) -> Decoder:
@@ -191,7 +217,7 @@ async def _expect(_: web.Request) -> None:
     """Leave ``100 Continue`` to whoever reads the body."""
 
 
-def _endpoints(tenant_site: TenantSite) -> Mapping[str, object]:
+def _endpoints(tenant_site: TenantSite) -> Mapping[str, Served | ResourceType]:
     """Name the endpoints of a tenant: those of discovery as long as its backend was not reached."""
     if tenant_site.tenant is not None:
         return tenant_site.tenant.by_endpoint

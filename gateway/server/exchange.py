@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.engine.audit import Notes
 from gateway.engine.calls import Call, Caller
 from gateway.engine.tenants import Served, Tenant
 from gateway.scim import messages
@@ -22,7 +23,7 @@ class Exchange:
 
     `base_url` is the tenant's SCIM root as the client knows it; `query` the raw query string; `read` reads and decodes
     the body, refusing more than so many bytes under the limit's name; `deadline` in seconds of the loop's clock;
-    `passage` is what is still to be checked before anything is done.
+    `passage` is what is still to be checked before anything is done; `notes` are the engine's for the audit trail.
     """
 
     site: Site
@@ -39,6 +40,7 @@ class Exchange:
     if_none_match: str | None = None
     endpoint: str = ""
     id: str = ""
+    notes: Notes = field(default_factory=Notes, repr=False)
 
     @property
     def served(self) -> Served:
@@ -89,6 +91,8 @@ class Exchange:
             if_none_match=self.if_none_match,
             attributes=attributes,
             excluded=excluded,
+            address=self.progress.address,
+            notes=self.notes,
         )
 
     @property

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gateway.engine.audit import NoTrail, Trail
 from gateway.scim.discovery import Facts
 from gateway.scim.schema import ResourceType
 from gateway.server.auth.authenticator import Authenticator
@@ -62,7 +63,7 @@ class Site:
     a tenant does not exist, so that this takes the time of a wrong token. `ready` are the checks of ``/readyz``.
     `sources` remembers who fails to authenticate; None lets everybody try for ever. `traffic` counts requests against
     the tenants' bounds; None lets everything pass. Both outlive reloads. `proxies` are those in front of the gateway;
-    without any, a connection's other end is the client.
+    without any, a connection's other end is the client. `trail` is told of attempts the engine never saw.
     """
 
     tenants: Mapping[str, TenantSite]
@@ -77,6 +78,7 @@ class Site:
     sources: Sources | None = None
     traffic: Traffic | None = None
     proxies: Proxies = field(default_factory=Proxies)
+    trail: Trail = field(default_factory=NoTrail)
 
 
 @dataclass(slots=True, eq=False)
