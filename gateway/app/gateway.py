@@ -103,6 +103,9 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._holder is not None:
+            # A change whose client is gone is still made, and needs backend and store for it.
+            await self._holder.site.resources.settle()
         stops = [guard.stop() for guard in self.guards.values()]
         for name, result in zip(self.guards, await asyncio.gather(*stops, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.engine import audit
-from gateway.engine.accounts import Accounts, check_match, projection_of
+from gateway.engine.accounts import Accounts, answer, check_match, heavy_of, projection_of
 from gateway.engine.calls import Answer, Call
+from gateway.engine.failures import SOON
+from gateway.engine.ownership import Ownership, locks
 from gateway.engine.render import Rendered
 from gateway.engine.tenants import Served
+from gateway.engine.writes import Writes
 from gateway.identity import Identity
-from gateway.mapping import FastPatch
+from gateway.mapping import UNCHANGED, FastPatch
 from gateway.scim import patch, validate
 from gateway.scim.errors import ScimError
 from gateway.scim.patch import Operation
@@ -22,12 +26,25 @@ from gateway.scim.schema import Mutability
 ATTEMPTS = 4
 """How often a change is worked out anew when somebody else was faster and the client did not insist on a version."""
 
+Work = Callable[[Rendered], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What became of a change: the identity, the resource that was wanted, and what there was, if it stayed so."""
+
+    identity: Identity
+    after: dict[str, Any]
+    same: Rendered | None = None
+
 
 class Changes:
     """Changes accounts. Nothing is written when nothing changes (P4), and all of a request or nothing of it (P3)."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, writes: Writes, ownership: Ownership) -> None:
         self._accounts = accounts
+        self._writes = writes
+        self._ownership = ownership
 
     async def replace(
         self, call: Call, served: Served, id: str, body: Any, options: validate.ValidateOptions
@@ -37,10 +54,12 @@ class Changes:
         writable = [name for name in served.heavy if not _read_only(served, name)]
 
         def work(rendered: Rendered) -> dict[str, Any]:
-            return validate.replace(served.resource_type, body, rendered.resource, options)
+            after = validate.replace(served.resource_type, body, rendered.resource, options)
+            call.notes.alterations = audit.of_difference(served.resource_type, rendered.resource, after)
+            return after
 
-        identity, after = await self._slow(call, served, identity, writable, work, replacing=True)
-        return await self._changed(call, served, identity, after)
+        brought = await self.bring(call, served, identity, writable, work)
+        return await self._changed(call, served, brought, writable)
 
     async def patch(
         self, call: Call, served: Served, id: str, operations: Sequence[Operation], options: patch.PatchOptions
@@ -48,86 +67,103 @@ class Changes:
         """Apply operations; answer 200 with what is stored, or 204 where the dialect says so and nothing was asked
         for (H4)."""
         identity = await self._accounts.identity(call, served, id)
-        fast = served.mapping.fast(operations) if call.if_match is None else None
-        after: dict[str, Any] = {}
+        asked = call.attributes is not None or call.excluded is not None
+        quiet = not asked and call.tenant.dialect.patch_status(served.resource_type) == 204
+        tops = {operation.target.path.top.text for operation in operations}
+        heavy = [name for name in served.heavy if name in tops]
+        fast = None
+        if call.if_match is None and not tops & set(served.checked):
+            fast = served.mapping.fast(operations)
         if fast is not None:
-            identity, after = await self._fast(call, served, identity, fast, operations)
+            brought = await self._fast(call, served, identity, fast, operations, quiet=quiet)
         else:
-            tops = {operation.target.path.top.text for operation in operations}
-            heavy = [name for name in served.heavy if name in tops]
 
             def work(rendered: Rendered) -> dict[str, Any]:
                 return patch.apply(operations, rendered.resource, served.resource_type, options)
 
-            identity, after = await self._slow(call, served, identity, heavy, work)
-        asked = call.attributes is not None or call.excluded is not None
-        quiet = not asked and call.tenant.dialect.patch_status(served.resource_type) == 204
-        if quiet and after.get("active") is not False:
+            brought = await self.bring(call, served, identity, heavy, work)
+        if quiet and brought.after.get("active") is not False:
             return Answer(204)
-        answer = await self._changed(call, served, identity, after)
-        return Answer(204) if quiet else answer
+        changed = await self._changed(call, served, brought, heavy)
+        return Answer(204) if quiet else changed
 
     async def _fast(
-        self, call: Call, served: Served, identity: Identity, fast: FastPatch, operations: Sequence[Operation]
-    ) -> tuple[Identity, dict[str, Any]]:
-        """Change without reading: the cost does not depend on what is there (promise 4)."""
-        links = await self._accounts.resolver.links(call, wanted=fast.wanted)
-        delta = fast.build(links)
-        if not delta.change:
-            # Only the store would be asked: make sure the account is still there before saying so.
-            await self._accounts.record(call, served, identity, self._accounts.plan(served, ()).fields)
-        async with contextlib.AsyncExitStack() as stack:
-            if served.capabilities.serialize:
-                await stack.enter_async_context(self._accounts.alone(served, identity))
-            identity, call.notes.changed = await self._accounts.apply(call, served, identity, delta)
-        active = [operation.value for operation in operations if operation.target.path.text == "active"]
-        return identity, {"active": active[-1]} if active else {}
-
-    async def _slow(
         self,
         call: Call,
         served: Served,
         identity: Identity,
-        heavy: Iterable[str],
-        work: Callable[[Rendered], dict[str, Any]],
+        fast: FastPatch,
+        operations: Sequence[Operation],
         *,
-        replacing: bool = False,
-    ) -> tuple[Identity, dict[str, Any]]:
+        quiet: bool,
+    ) -> Brought:
+        """Change without reading what there is: the cost does not depend on it (promise 4)."""
+        links = await self._accounts.resolver.links(call, wanted=fast.wanted)
+        delta = fast.build(links)
+        async with contextlib.AsyncExitStack() as stack:
+            if served.capabilities.serialize:
+                await stack.enter_async_context(self._accounts.alone(call, served, identity.key))
+                identity = await self._accounts.identity(call, served, identity.id)
+            if served.mapping.marks or (quiet and not delta.change):
+                # The dead are not to be changed, and where only the store would be asked nobody else would notice.
+                await self._accounts.record(call, served, identity, served.mapping.marks)
+            identity, call.notes.changed = await self._writes.apply(call, served, identity, delta)
+        active = [operation.value for operation in operations if operation.target.path.text == "active"]
+        return Brought(identity, {"active": active[-1]} if active else {})
+
+    async def bring(self, call: Call, served: Served, identity: Identity, heavy: Iterable[str], work: Work) -> Brought:
         """Read, work out the new state, write the difference; again if somebody else was faster."""
+        heavy, attempts = list(heavy), ATTEMPTS
+        claims: list[tuple[str, ...]] = []
         locked = served.capabilities.serialize or not served.capabilities.versions
-        heavy = list(heavy)
-        for attempt in range(ATTEMPTS):
+        while True:
             async with contextlib.AsyncExitStack() as stack:
+                if claims:
+                    await stack.enter_async_context(self._accounts.exclusive(call, *claims))
                 if locked:
-                    await stack.enter_async_context(self._accounts.alone(served, identity))
+                    await stack.enter_async_context(self._accounts.alone(call, served, identity.key))
                     identity = await self._accounts.identity(call, served, identity.id)
                 record, rendered = await self._accounts.current(call, served, identity, heavy)
                 check_match(call, rendered)
                 after = work(rendered)
-                if replacing:
-                    call.notes.alterations = audit.of_difference(served.resource_type, rendered.resource, after)
-                wanted = served.mapping.wanted(after, rendered.resource)
-                links = await self._accounts.resolver.links(call, wanted=wanted)
+                links = await self._accounts.resolver.links(
+                    call, wanted=served.mapping.wanted(after, rendered.resource)
+                )
                 delta = served.mapping.diff(rendered.resource, after, record, links)
+                if not delta.change and not delta.kept and delta.external_id is UNCHANGED:
+                    call.notes.changed = False
+                    return Brought(identity, after, rendered)
+                claimed = [name for name in served.checked if after.get(name) != rendered.resource.get(name)]
+                if missing := [claim for claim in locks(served, claimed, after) if claim not in claims]:
+                    # Begin again with them: whoever creates holds them too, and takes them before any record's.
+                    claims += missing
+                    continue
+                await self._ownership.check(call, served, after, delta.change.set, own=identity.key, names=claimed)
                 expect = record.version if served.capabilities.versions else None
                 try:
-                    applied = await self._accounts.apply(call, served, identity, delta, expect=expect)
-                    identity, call.notes.changed = applied
+                    identity, changed = await self._writes.apply(call, served, identity, delta, expect=expect)
                 except ScimError as error:
-                    if error.status != 412 or call.if_match is not None or attempt == ATTEMPTS - 1:
+                    attempts -= 1
+                    if error.status != 412 or call.if_match is not None:
                         raise
+                    if not attempts:
+                        busy = "others keep changing the same resource; try again later"
+                        raise ScimError(503, busy, retry_after=SOON) from error
                     identity = await self._accounts.identity(call, served, identity.id)
                     continue
-            return identity, after
-        raise AssertionError("unreachable")
+            call.notes.changed = changed
+            return Brought(identity, after)
 
-    async def _changed(self, call: Call, served: Served, identity: Identity, after: dict[str, Any]) -> Answer:
+    async def _changed(self, call: Call, served: Served, brought: Brought, heavy: Iterable[str]) -> Answer:
         """Read back; a deactivation the account does not show is a failure, whatever the backend said (promise 2)."""
         projection = projection_of(call, served)
-        answer, rendered = await self._accounts.answer(call, served, identity, projection)
-        if after.get("active") is False and rendered.resource.get("active") is True:
+        if brought.same is not None and heavy_of(served, projection) <= set(heavy):
+            reply, rendered = answer(brought.same, projection), brought.same
+        else:
+            reply, rendered = await self._accounts.answer(call, served, brought.identity, projection)
+        if brought.after.get("active") is False and rendered.resource.get("active") is True:
             raise ScimError(500, "active: the account is still active after it was deactivated")
-        return answer
+        return reply
 
 
 def _read_only(served: Served, name: str) -> bool:

@@ -1,38 +1,67 @@
 """Create (RFC 7644 §3.3): exactly one account per request that was told 201, whatever is cut off in between.
 
-Before the backend is called the store reserves what would identify the account. An open reservation of an earlier
-attempt turns the conflict of a repeated POST into binding the account that attempt made (DESIGN §7, R-L21, R-L22).
+Under a lock on what tells accounts apart the system is asked whether anybody has it. Only if nobody does, the store
+reserves it, and then the backend is called: whatever account has it while the reservation is open was made by this
+request. A repeated POST that finds the reservation of an earlier attempt still open binds the account that attempt made
+(DESIGN §7, R-L21, R-L22), and is never given somebody else's (REQUIREMENTS §4.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from dataclasses import dataclass
 from typing import Any
 
 from backends.contract import BackendError, ConflictError, Record, UnavailableError, UnfinishedError
 from gateway.engine import audit
-from gateway.engine.accounts import Accounts, answer, projection_of
+from gateway.engine.accounts import Accounts, answer, heavy_of, projection_of
 from gateway.engine.calls import Answer, Call
-from gateway.engine.failures import scim_error
-from gateway.engine.render import render
+from gateway.engine.changes import Changes
+from gateway.engine.failures import scim_error, taken, translated
+from gateway.engine.ownership import Holders, Ownership, is_unique, locks, unique_attributes, unsure
+from gateway.engine.render import Rendered, render
 from gateway.engine.tenants import Served
 from gateway.identity import Identity, Reservation
-from gateway.mapping import Encoding
-from gateway.scim import paths, validate
+from gateway.mapping import Encoding, Links, ReadPlan
+from gateway.scim import validate
 from gateway.scim.errors import ScimError, ScimType, refuse
 from gateway.scim.evaluate import fold
 from gateway.scim.project import Projection
-from gateway.scim.schema import Uniqueness
 
 PROTECTED = ("userName", "emails", "password")
 """What taking over an existing account never rewrites: each could hand it to somebody else (REQUIREMENTS §4.1)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One request to create a resource; `encoding` is what the system is to hold, `names` what tells it apart."""
+
+    call: Call
+    served: Served
+    resource: dict[str, Any]
+    encoding: Encoding
+    names: tuple[str, ...]
+
+    @property
+    def unique(self) -> bool:
+        """Whether nobody else may have what tells it apart."""
+        return any(is_unique(self.served, name) for name in self.names)
+
+    def match(self, *, proven: bool) -> dict[str, str]:
+        """Give what a repeated request would carry again; what is not proven to be free is no match for what is."""
+        match = {name: fold(str(self.resource[name])) for name in self.names}
+        if "externalId" in self.resource:
+            match["externalId"] = str(self.resource["externalId"])
+        return match if proven else {**match, "": "unproven"}
+
+
 class Creation:
     """Creates accounts, settles unclear outcomes by reading back, and applies `on_conflict`."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, changes: Changes, ownership: Ownership) -> None:
         self._accounts = accounts
+        self._changes = changes
+        self._ownership = ownership
 
     async def create(self, call: Call, served: Served, body: Any, options: validate.ValidateOptions) -> Answer:
         """Create a resource from a rewritten body; answer 201 with what is stored."""
@@ -43,42 +72,128 @@ class Creation:
             raise refuse(ScimType.INVALID_VALUE, "active: the system behind the gateway cannot hold inactive accounts")
         links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(resource))
         encoding = served.mapping.encode(resource, links)
+        names = dict.fromkeys((*unique_attributes(served), *served.checked))
+        attempt = _Attempt(call, served, resource, encoding, tuple(name for name in names if name in resource))
         # One attempt at a time for one name: a repeated request finds the first one done, never half done (R-L22).
-        async with self._accounts.identities.exclusive(*_locks(served, resource)):
-            identity, record = await self._perform(call, served, resource, encoding)
+        async with self._accounts.exclusive(call, *locks(served, attempt.names, resource)):
+            identity, record = await self._perform(attempt)
         call.notes.id = identity.id
-        return await self._created(call, served, identity, record, resource, projection)
+        return await self._created(attempt, identity, record, projection)
 
-    async def _perform(
-        self, call: Call, served: Served, resource: dict[str, Any], encoding: Encoding
+    async def _perform(self, attempt: _Attempt) -> tuple[Identity, Record | None]:
+        served, policy = attempt.served, attempt.served.mapping.on_conflict
+        there = await self._holders(attempt)
+        if there.records:
+            reservation = await self._reserve(attempt, proven=True)
+            if reservation.resumed:
+                return await self._resume(attempt, reservation, there), None
+            await self._accounts.identities.release(reservation)
+            if attempt.unique or policy != "reject":
+                return await self._adopt(attempt, there, taken(there.name)), None
+        elif not there.complete and (blind := next((name for name in attempt.names if name in served.checked), None)):
+            raise unsure(blind)
+        reservation = await self._reserve(attempt, proven=there.nobody)
+        return await self._write(attempt, reservation, there)
+
+    async def _write(
+        self, attempt: _Attempt, reservation: Reservation, there: Holders
     ) -> tuple[Identity, Record | None]:
-        identities = self._accounts.identities
-        match = match_values(served, resource)
-        reservation = await identities.reserve(call.tenant.name, served.name, match)
-        if (refusal := await self._taken(call, served, resource)) is not None:
-            return await self._settle_conflict(call, served, resource, encoding, reservation, refusal), None
-        try:
-            record = await served.guard.create(served.entity, encoding.fields, deadline=call.deadline)
-        except ConflictError as error:
-            refusal = scim_error(error, served.mapping.attribute_of)
-            refusal.__cause__ = error
-            return await self._settle_conflict(call, served, resource, encoding, reservation, refusal), None
-        except UnavailableError as error:
-            if not error.maybe_done:
-                await identities.release(reservation)
-                raise scim_error(error, served.mapping.attribute_of) from error
-            return await self._settle_unclear(call, served, resource, encoding, reservation, error), None
-        except UnfinishedError as error:
-            # The reservation stays open: the same POST again completes the account.
-            raise scim_error(error, served.mapping.attribute_of) from error
-        except BackendError as error:
-            await identities.release(reservation)
-            raise scim_error(error, served.mapping.attribute_of) from error
-        return await self._bind(served, reservation, record.key, encoding), record
+        """Call the backend; whatever it does not refuse for certain leaves the reservation open."""
+        served, release = attempt.served, self._accounts.identities.release
+        with translated(served.mapping.attribute_of):
+            try:
+                record = await served.guard.create(
+                    served.entity, attempt.encoding.fields, deadline=attempt.call.deadline
+                )
+            except ConflictError as error:
+                now = await self._holders(attempt)
+                if reservation.resumed and (made := _fresh(there, now)) is not None:
+                    return await self._complete(attempt, reservation, made), None
+                await release(reservation)
+                refusal = scim_error(error, served.mapping.attribute_of)
+                refusal.__cause__ = error
+                return await self._adopt(attempt, now, refusal), None
+            except UnavailableError as error:
+                if not error.maybe_done:
+                    await release(reservation)
+                    raise
+                made = None
+                with contextlib.suppress(ScimError, BackendError):
+                    made = _fresh(there, await self._holders(attempt))
+                if made is None:
+                    raise
+                return await self._complete(attempt, reservation, made), None
+            except UnfinishedError:
+                raise
+            except BackendError:
+                await release(reservation)
+                raise
+        return await self._bind(attempt, reservation, record.key), record
 
-    async def _bind(
-        self, served: Served, reservation: Reservation, key: str, encoding: Encoding, *, adopted: bool = False
-    ) -> Identity:
+    async def _resume(self, attempt: _Attempt, reservation: Reservation, there: Holders) -> Identity:
+        """Take up what an earlier attempt of the same request left: bind the account it made."""
+        if there.single is None or await self._is_anothers(attempt, there.single):
+            await self._accounts.identities.release(reservation)
+            raise taken(there.name)
+        return await self._complete(attempt, reservation, there.single)
+
+    async def _complete(self, attempt: _Attempt, reservation: Reservation, record: Record) -> Identity:
+        """Bring a record that may be half made to what was asked for, then bind it."""
+        call, served = attempt.call, attempt.served
+        plan = self._accounts.plan(served, [name for name in served.heavy if name in attempt.resource])
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(translated(served.mapping.attribute_of))
+            if served.capabilities.serialize:
+                await stack.enter_async_context(self._accounts.alone(call, served, record.key))
+            whole = await served.guard.get(served.entity, record.key, plan.fields, deadline=call.deadline)
+            shown = await self._accounts.renderer.links(call, served, plan, (whole,))
+            before = served.mapping.decode(plan, whole, shown, {})
+            after = {**before, **attempt.resource}
+            links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(after, before))
+            delta = served.mapping.diff(before, after, whole, links)
+            if delta.change:
+                await served.guard.update(served.entity, record.key, delta.change, deadline=call.deadline)
+        return await self._bind(attempt, reservation, record.key)
+
+    async def _adopt(self, attempt: _Attempt, there: Holders, refusal: ScimError) -> Identity:
+        """Apply `on_conflict` to somebody's account that is there, or raise `refusal`."""
+        call, served, record = attempt.call, attempt.served, there.single
+        policy = served.mapping.on_conflict
+        if policy == "reject" or record is None or await self._is_anothers(attempt, record):
+            raise refusal
+        identity = (await self._accounts.resolver.identify(call, served, [record.key], kept=True))[record.key]
+        wanted = {name: value for name, value in attempt.resource.items() if name not in PROTECTED}
+        if policy == "reactivate":
+            _, rendered = await self._accounts.current(call, served, identity)
+            if rendered.resource.get("active") is not False:
+                raise refusal
+            wanted.setdefault("active", True)
+
+        def work(rendered: Rendered) -> dict[str, Any]:
+            return {**rendered.resource, **wanted}
+
+        heavy = [name for name in served.heavy if name in wanted]
+        return (await self._changes.bring(call, served, identity, heavy, work)).identity
+
+    async def _is_anothers(self, attempt: _Attempt, record: Record) -> bool:
+        """Tell whether a client has another name for the account: then it would get two owners."""
+        known = await self._accounts.resolver.identify(
+            attempt.call, attempt.served, [record.key], mint=False, kept=True
+        )
+        owner = known[record.key].external_id if record.key in known else None
+        return owner not in (None, attempt.resource.get("externalId"))
+
+    async def _holders(self, attempt: _Attempt) -> Holders:
+        return await self._ownership.holders(
+            attempt.call, attempt.served, attempt.names, attempt.resource, attempt.encoding.fields
+        )
+
+    async def _reserve(self, attempt: _Attempt, *, proven: bool) -> Reservation:
+        match = attempt.match(proven=proven)
+        return await self._accounts.identities.reserve(attempt.call.tenant.name, attempt.served.name, match)
+
+    async def _bind(self, attempt: _Attempt, reservation: Reservation, key: str) -> Identity:
+        served, encoding = attempt.served, attempt.encoding
         return await self._accounts.identities.bind(
             reservation,
             served.guard.name,
@@ -87,135 +202,48 @@ class Creation:
             external_id=encoding.external_id,
             kept={name: value for name, value in encoding.kept.items() if value is not None},
             index=served.mapping.index(encoding.kept),
-            adopted=adopted,
         )
 
-    async def _settle_unclear(
-        self,
-        call: Call,
-        served: Served,
-        resource: dict[str, Any],
-        encoding: Encoding,
-        reservation: Reservation,
-        error: UnavailableError,
-    ) -> Identity:
-        """Read back before anything is repeated: the answer was lost, the account may be there."""
-        try:
-            found = await self._find(call, served, resource)
-        except ScimError:
-            found = None
-        if found is None:
-            raise scim_error(error, served.mapping.attribute_of) from error
-        identity = await self._bind(served, reservation, found.key, encoding, adopted=True)
-        return await self._converge(call, served, identity, resource)
-
-    async def _settle_conflict(
-        self,
-        call: Call,
-        served: Served,
-        resource: dict[str, Any],
-        encoding: Encoding,
-        reservation: Reservation,
-        refusal: ScimError,
-    ) -> Identity:
-        """Bind the account an earlier attempt of this request made, apply `on_conflict` to any other, or refuse."""
-        policy = served.mapping.on_conflict
-        found = None
-        if reservation.resumed or policy != "reject":
-            found = await self._find(call, served, resource)
-        if found is None:
-            await self._accounts.identities.release(reservation)
-            raise refusal
-        known = await self._accounts.resolver.identify(call, served, [found.key], mint=False, kept=True)
-        owner = known[found.key].external_id if found.key in known else None
-        if owner not in (None, resource.get("externalId")):
-            # Somebody's account already: taking it over would give one person two owners.
-            await self._accounts.identities.release(reservation)
-            raise refusal
-        if reservation.resumed:
-            identity = await self._bind(served, reservation, found.key, encoding, adopted=True)
-            return await self._converge(call, served, identity, resource)
-        await self._accounts.identities.release(reservation)
-        identity = (await self._accounts.resolver.identify(call, served, [found.key], kept=True))[found.key]
-        _, rendered = await self._accounts.current(call, served, identity)
-        if policy == "reactivate" and rendered.resource.get("active") is not False:
-            raise refusal
-        wanted = {name: value for name, value in resource.items() if name not in PROTECTED}
-        return await self._converge(call, served, identity, wanted)
-
-    async def _find(self, call: Call, served: Served, resource: Mapping[str, Any]) -> Record | None:
-        """Find the one account the request is about; two are none (R-L6)."""
-        for name in unique_attributes(served):
-            if name in resource:
-                found = await self._accounts.matching(call, served, name, resource[name])
-                return found[0] if len(found) == 1 else None
-        return None
-
-    async def _converge(self, call: Call, served: Served, identity: Identity, resource: Mapping[str, Any]) -> Identity:
-        """Bring an account that is there to what was asked for; attributes not sent stay as they are."""
-        heavy = [name for name in served.heavy if name in resource]
-        record, rendered = await self._accounts.current(call, served, identity, heavy)
-        after = {**rendered.resource, **resource}
-        links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(after, rendered.resource))
-        delta = served.mapping.diff(rendered.resource, after, record, links)
-        identity, _ = await self._accounts.apply(call, served, identity, delta)
-        return identity
-
-    async def _taken(self, call: Call, served: Served, resource: Mapping[str, Any]) -> ScimError | None:
-        """Where the backend has no unique index of its own, look before the write; the lock makes it one step (H2)."""
-        for name in served.checked:
-            if name in resource and await self._accounts.matching(call, served, name, resource[name]):
-                return refuse(ScimType.UNIQUENESS, f"the value of {name} is already taken")
-        return None
-
     async def _created(
-        self,
-        call: Call,
-        served: Served,
-        identity: Identity,
-        record: Record | None,
-        resource: Mapping[str, Any],
-        projection: Projection,
+        self, attempt: _Attempt, identity: Identity, record: Record | None, projection: Projection
     ) -> Answer:
-        wanted = [name for name in served.heavy if projection.wants(paths.resolve(served.resource_type, name))]
-        plan = self._accounts.plan(served, wanted)
-        if record is None or not plan.fields <= record.fields.keys():
-            try:
-                full = await served.guard.get(served.entity, identity.key, plan.fields, deadline=call.deadline)
-            except BackendError:
-                # The account exists and has its id: an error now would make the client create it again.
-                known = dict(record.fields) if record is not None else {}
-                full = Record(identity.key, {name: known.get(name) for name in plan.fields})
-            record = full
-        links = await self._accounts.renderer.links(call, served, plan, (record,))
-        rendered = render(call, served, plan, record, identity, links)
-        if resource.get("active") is False and rendered.resource.get("active") is True:
-            # A system that creates accounts active whatever it is told: nobody gets access that was not granted.
-            identity = await self._converge(call, served, identity, {"active": False})
-            reply, rendered = await self._accounts.answer(call, served, identity, projection, 201)
-            if rendered.resource.get("active") is True:
-                raise ScimError(500, "active: the account was created, and it is active although it must not be")
-            return reply
-        return answer(rendered, projection, 201)
+        call, served = attempt.call, attempt.served
+        plan = self._accounts.plan(served, heavy_of(served, projection))
+        if attempt.resource.get("active") is False:
+            # A system may create accounts active whatever it is told: nobody gets access that was not granted.
+            await self._inactive(call, served, identity)
+            record = None
+        return answer(await self._representation(attempt, identity, record, plan), projection, 201)
+
+    async def _inactive(self, call: Call, served: Served, identity: Identity) -> None:
+        _, rendered = await self._accounts.current(call, served, identity)
+        if rendered.resource.get("active") is True:
+
+            def work(rendered: Rendered) -> dict[str, Any]:
+                return {**rendered.resource, "active": False}
+
+            await self._changes.bring(call, served, identity, (), work)
+            _, rendered = await self._accounts.current(call, served, identity)
+        if rendered.resource.get("active") is True:
+            raise ScimError(500, "active: the account was created, and it is active although it must not be")
+
+    async def _representation(
+        self, attempt: _Attempt, identity: Identity, record: Record | None, plan: ReadPlan
+    ) -> Rendered:
+        """Show what is stored. The account exists and has its id: an error now would make the client create it again,
+        so that what cannot be read is left out."""
+        call, served = attempt.call, attempt.served
+        known = dict(attempt.encoding.fields if record is None else record.fields)
+        shown = Record(identity.key, {name: known.get(name) for name in plan.fields})
+        links = Links()
+        with contextlib.suppress(BackendError, ScimError):
+            if record is None or not plan.fields <= known.keys():
+                shown = await served.guard.get(served.entity, identity.key, plan.fields, deadline=call.deadline)
+            links = await self._accounts.renderer.links(call, served, plan, (shown,))
+        return render(call, served, plan, shown, identity, links)
 
 
-def _locks(served: Served, resource: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    names = dict.fromkeys((*unique_attributes(served), *served.checked))
-    place = ("unique", served.guard.name, served.entity)
-    return [(*place, name, fold(str(resource[name]))) for name in names if name in resource]
-
-
-def unique_attributes(served: Served) -> list[str]:
-    """Name what tells two resources of a type apart: the unique attributes, or the required ones where none is
-    unique."""
-    attributes = served.resource_type.schema.attributes
-    unique = [a.name for a in attributes if a.uniqueness is not Uniqueness.NONE and not a.is_complex]
-    return unique or [a.name for a in attributes if a.required and not a.is_complex and not a.multi_valued]
-
-
-def match_values(served: Served, resource: Mapping[str, Any]) -> dict[str, str]:
-    """Collect the folded values a repeated request would carry again."""
-    match = {name: fold(str(resource[name])) for name in unique_attributes(served) if name in resource}
-    if "externalId" in resource:
-        match["externalId"] = str(resource["externalId"])
-    return match
+def _fresh(before: Holders, after: Holders) -> Record | None:
+    """Find the one account that came to be between two looks."""
+    new = [record for key, record in after.records.items() if key not in before.records]
+    return new[0] if before.complete and after.complete and len(new) == 1 else None

@@ -1,5 +1,5 @@
-"""Backend errors -> SCIM errors, in one place: the client learns the attribute and the reason, never the system
-behind it."""
+"""Errors of backends and of the store -> SCIM errors, in one place: the client learns the attribute and the reason,
+never the system behind it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from backends.contract import (
     UnfinishedError,
     UnsupportedError,
 )
+from gateway.identity import StoreUnavailableError
 from gateway.scim.errors import ScimError, ScimType, refuse
 
 RETRY_AFTER = 5.0
 """Seconds a client is told to wait where the backend does not say."""
+SOON = 1.0
+"""Seconds after which something that only lost a race is worth trying again."""
 
 
 @contextmanager
@@ -33,6 +36,20 @@ def translated(attribute_of: Callable[[str], str | None], *, searching: bool = F
         raise scim_error(error, attribute_of, searching=searching) from error
 
 
+@contextmanager
+def answerable() -> Iterator[None]:
+    """Stand at the engine's doors: what nobody inside could say better leaves as a `ScimError` too.
+
+    That is the store's being unavailable, and the errors of a backend that was asked for a reference only.
+    """
+    try:
+        yield
+    except StoreUnavailableError as error:
+        raise ScimError(503, "the gateway's store is unavailable; try again later", retry_after=RETRY_AFTER) from error
+    except BackendError as error:
+        raise scim_error(error, lambda _: None) from error
+
+
 def scim_error(error: BackendError, attribute_of: Callable[[str], str | None], *, searching: bool = False) -> ScimError:
     """Translate one error (the table in DESIGN §5)."""
     match error:
@@ -40,8 +57,7 @@ def scim_error(error: BackendError, attribute_of: Callable[[str], str | None], *
             return ScimError(404, "the resource does not exist")
         case ConflictError(field=field):
             name = attribute_of(field) if field else None
-            what = f"the value of {name}" if name else "a value that must be unique"
-            return refuse(ScimType.UNIQUENESS, f"{what} is already taken")
+            return taken(name)
         case StaleError():
             return ScimError(412, "the resource was changed since the version given")
         case RejectedError(field=field):
@@ -61,3 +77,9 @@ def scim_error(error: BackendError, attribute_of: Callable[[str], str | None], *
             return ScimError(503, detail, retry_after=RETRY_AFTER)
         case _:
             return ScimError(500, "the system behind the gateway failed")
+
+
+def taken(name: str | None) -> ScimError:
+    """Say that a unique value is somebody's already (H2)."""
+    what = f"the value of {name}" if name else "a value that must be unique"
+    return refuse(ScimType.UNIQUENESS, f"{what} is already taken")

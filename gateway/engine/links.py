@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from backends.contract import KEY, Capabilities, Compare, NotFoundError, Op, Query, Record, Scalar
 from gateway.engine.calls import Call
@@ -13,6 +14,10 @@ from gateway.engine.observer import Observer
 from gateway.engine.tenants import Served
 from gateway.identity import Identity, IdentityMap
 from gateway.mapping import Link, Links, Native, Reference, Wanted
+from gateway.scim.errors import ScimType, refuse
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 BATCH = 500
 """Keys asked for in one search: well below the parameter limits of the databases in use."""
@@ -64,10 +69,15 @@ class Resolver:
             fresh = [str(key) for key in records if key not in identities]
         else:
             values = [reference.value for reference in references]
+            several: set[Scalar] = set()
             for record in await self._fetch(call, served, by, values, show, by):
                 value = record.fields[by]
                 if isinstance(value, Scalar):
+                    if value in records:
+                        several.add(value)
                     records[value] = record
+            # Of several accounts with the same value none is chosen (R-L6).
+            records = {value: record for value, record in records.items() if value not in several}
             fresh = [record.key for record in records.values()]
         if fresh:
             identities = {**identities, **await self.identify(call, served, fresh)}
@@ -128,13 +138,10 @@ class Resolver:
         absent."""
         fields = frozenset(name for name in extra if name) | served.mapping.marks
         unique = list(dict.fromkeys(values))
-        op = batch_operator(served.capabilities, field)
         if not unique:
             return []
-        if op is None:
-            if field != KEY:
-                return await self._one_by_one(call, served, field, unique, fields)
-            found = await fetch_each(call, served, [str(value) for value in unique], fields)
+        if batch_operator(served.capabilities, field) is None:
+            found = await self._without_batches(call, served, field, unique, fields)
             return [record for record in found if not served.mapping.is_dead(record)]
         records: list[Record] = []
         for start in range(0, len(unique), BATCH):
@@ -153,16 +160,31 @@ class Resolver:
         visible = (record for record in records if not served.mapping.is_dead(record))
         return [r for r in visible if (r.key if field == KEY else r.fields[field]) in asked]
 
-    async def _one_by_one(
-        self, call: Call, served: Served, field: str, values: Collection[Scalar], fields: frozenset[str]
+    async def _without_batches(
+        self, call: Call, served: Served, field: str, values: Sequence[Scalar], fields: frozenset[str]
     ) -> list[Record]:
-        records: list[Record] = []
-        for value in values:
-            query = Query(fields=fields, where=Compare(field, Op.EQ, value), limit=2)
+        """Read records where the backend cannot be asked for several values: one by one, or all of them."""
+        if field == KEY:
+            return await fetch_each(call, served, [str(value) for value in values], fields)
+        if (Op.EQ, False) in served.capabilities.filters.get(field, {}):
+
+            async def ask(value: Scalar) -> list[Record]:
+                query = Query(fields=fields, where=Compare(field, Op.EQ, value))
+                page = await served.guard.search(served.entity, query, deadline=call.deadline)
+                return [record for record in page.records if record.fields[field] == value]
+
+            return [record for found in await _each(ask, values) for record in found]
+        asked, records, cursor, seen = set(values), list[Record](), None, 0
+        while True:
+            query = Query(fields=fields, limit=BATCH, cursor=cursor)
             page = await served.guard.search(served.entity, query, deadline=call.deadline)
-            alive = (record for record in page.records if not served.mapping.is_dead(record))
-            records += [record for record in alive if record.fields[field] == value]
-        return records
+            records += [record for record in page.records if record.fields[field] in asked]
+            seen, cursor = seen + len(page.records), page.cursor
+            if cursor is None:
+                return records
+            if seen >= call.tenant.limits.scan_rows:
+                detail = f"the system cannot be searched for what references to {served.name} hold, and has too many"
+                raise refuse(ScimType.TOO_MANY, detail)
 
 
 def batch_operator(capabilities: Capabilities, field: str) -> Op | None:
@@ -182,18 +204,27 @@ def holds(served: Served, identity: Identity) -> bool:
 
 async def fetch_each(call: Call, served: Served, keys: Iterable[str], fields: frozenset[str]) -> list[Record]:
     """Read records by key, a few at a time; those not found are left out."""
-    slots = asyncio.Semaphore(PARALLEL)
 
     async def fetch(key: str) -> Record | None:
+        try:
+            return await served.guard.get(served.entity, key, fields, deadline=call.deadline)
+        except NotFoundError:
+            return None
+
+    return [record for record in await _each(fetch, list(keys)) if record is not None]
+
+
+async def _each(ask: Callable[[A], Coroutine[Any, Any, T]], arguments: Sequence[A]) -> list[T]:
+    """Ask for each of several, a few at a time; the first error ends all."""
+    slots = asyncio.Semaphore(PARALLEL)
+
+    async def one(argument: A) -> T:
         async with slots:
-            try:
-                return await served.guard.get(served.entity, key, fields, deadline=call.deadline)
-            except NotFoundError:
-                return None
+            return await ask(argument)
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(fetch(key)) for key in keys]
+            running = [tasks.create_task(one(argument)) for argument in arguments]
     except ExceptionGroup as group:
         raise group.exceptions[0] from group
-    return [record for task in running if (record := task.result()) is not None]
+    return [task.result() for task in running]

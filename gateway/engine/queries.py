@@ -1,163 +1,74 @@
-"""One type's part of a search: the filter compiled, bound and classified, then answered by the cheapest road that is
-right.
+"""One type's part of a search, answered by the cheapest road that is right.
 
-Two roads. *Pushed*: the backend filters, sorts, pages and counts; the gateway reads one page. *Residual*: what the
-backend cannot answer exactly is read within the scan budget and re-checked here. There is no third: a filter never
-becomes an unfiltered list (F12).
+*Pushed*: the backend filters, sorts, pages and counts; the gateway reads one page. *Counted*: the backend filters, but
+the gateway has to read on to count. *Residual*: what the backend cannot answer exactly is read within the scan budget
+and re-checked here. There is no other: a filter never becomes an unfiltered list (F12).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from backends.contract import KEY, And, Compare, Filter, Op, Query, Record, Sort
 from gateway.engine.calls import Call
 from gateway.engine.failures import translated
-from gateway.engine.links import BATCH, Resolver, batch_operator, fetch_each, holds
+from gateway.engine.links import BATCH, Resolver, batch_operator, fetch_each
 from gateway.engine.observer import Observer
+from gateway.engine.prepared import Budget as Budget
+from gateway.engine.prepared import Preparation
+from gateway.engine.prepared import Prepared as Prepared
 from gateway.engine.render import Rendered, Renderer, render
-from gateway.engine.tenants import Served
-from gateway.identity import HeldTerm, Identity, IdentityMap
-from gateway.mapping import BoundFilter, FilterPlan, Held, ReadPlan
-from gateway.scim import evaluate, filters, paths
+from gateway.identity import IdentityMap
 from gateway.scim.errors import ScimType, refuse
-from gateway.scim.filters import Filter as ScimFilter
-from gateway.scim.paths import AttributePath
-from gateway.scim.project import Projection
 
 CHUNK = 500
-"""Records read at a time on the residual road."""
+"""Records read at a time where they are checked or counted here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A query bound to one type: what the backend is asked, and what is left to check here.
+class Stretch:
+    """Part of a list: what was found, and where to go on (None at the end); `total` where it was counted."""
 
-    `test` is None on the pushed road. `keys` limits the search to accounts the store named. `nothing`: no resource
-    can match.
-    """
-
-    served: Served
-    plan: ReadPlan
-    where: Filter | None
-    test: Callable[[Mapping[str, Any]], bool] | None
-    sort: Sort | None
-    keys: tuple[str, ...] | None
-    nothing: bool
-
-    @property
-    def pushed(self) -> bool:
-        return self.test is None and self.sort is not None and self.keys is None
-
-
-class Budget:
-    """What one request may still scan: rows over all types, and seconds of the loop's clock (F14)."""
-
-    def __init__(self, rows: int, until: float, clock: Callable[[], float]) -> None:
-        self.rows = rows
-        self.used = 0
-        self._until = until
-        self._clock = clock
-
-    def spend(self, rows: int) -> None:
-        """Count rows read; raise 400 tooMany when the budget is exceeded."""
-        self.used += rows
-        if self.used > self.rows or self._clock() > self._until:
-            detail = "the query would scan too many resources; narrow it to attributes the system can search"
-            raise refuse(ScimType.TOO_MANY, detail)
+    found: list[Rendered]
+    cursor: str | None = None
+    total: int | None = None
 
 
 class Queries:
-    """Prepares and runs the queries of one resource type."""
+    """Runs the queries of one resource type."""
 
     def __init__(self, identities: IdentityMap, resolver: Resolver, renderer: Renderer, observer: Observer) -> None:
-        self._identities = identities
         self._resolver = resolver
         self._renderer = renderer
         self._observer = observer
+        self.preparation = Preparation(identities, resolver, observer)
 
-    async def prepare(
-        self,
-        call: Call,
-        served: Served,
-        text: str | None,
-        order: tuple[AttributePath, bool] | None,
-        projection: Projection,
-        *,
-        lenient: bool = False,
-    ) -> Prepared:
-        """Compile and bind a filter for one type; `lenient` reads unknown attributes as absent (F13).
+    def budget(self, call: Call) -> Budget:
+        """Give what a request of the tenant may scan, from now on."""
+        limits, clock = call.tenant.limits, asyncio.get_running_loop().time
+        return Budget(limits.scan_rows, clock() + limits.scan_seconds, clock)
 
-        Raises `ScimError` invalidFilter, or tooMany when the store alone names more accounts than may be scanned.
-        """
-        tree: ScimFilter | None = None
-        if text is not None:
-            options = replace(
-                call.tenant.dialect.filter_options,
-                unknown="absent" if lenient else "refuse",
-                on_rewrite=lambda quirk: self._observer.rewrite(call.tenant.name, call.tenant.dialect.name, quirk),
-            )
-            tree = filters.parse(text, served.resource_type, options)
-        plan = served.mapping.translate(tree)
-        links = await self._resolver.links(call, wanted=plan.wanted)
-        bound = plan.bind(links, await self._spilled(call, served, plan))
-        sort = Sort() if order is None else served.mapping.sort(*order)
-        keys = await self._held(call, served, bound) if bound.held and not bound.nothing else None
-        test = None
-        if tree is not None and (bound.residual is not None or keys is not None):
-            test = evaluate.compile_filter(tree)
-        mentioned = _mentioned(tree) | ({order[0].top.text} if order else set())
-        return Prepared(
-            served=served,
-            plan=_read_plan(served, projection, mentioned if test or order else set()),
-            where=bound.where,
-            test=test,
-            sort=sort,
-            keys=keys,
-            nothing=bound.nothing or keys == (),
-        )
-
-    async def _spilled(self, call: Call, served: Served, plan: FilterPlan) -> dict[Held, tuple[str, ...]]:
-        """Find the accounts of which the store keeps what did not fit into the record; too many of them are left to the
-        residual road."""
-        found: dict[Held, tuple[str, ...]] = {}
-        for held in plan.spilled:
-            identities = await self._identities.search(call.tenant.name, served.name, [_held_term(held)], BATCH + 1)
-            if len(identities) <= BATCH:
-                found[held] = _keys(served, identities)
-        return found
-
-    async def _held(self, call: Call, served: Served, bound: BoundFilter) -> tuple[str, ...]:
-        terms = [_held_term(held) for held in bound.held]
-        limit = call.tenant.limits.scan_rows
-        found = await self._identities.search(call.tenant.name, served.name, terms, limit + 1)
-        if len(found) > limit:
-            raise refuse(ScimType.TOO_MANY, "too many resources match what the gateway keeps; narrow the filter")
-        return _keys(served, found)
-
-    async def page(
-        self, call: Call, query: Prepared, offset: int, limit: int, budget: Budget
-    ) -> tuple[int, list[Rendered]]:
+    async def page(self, call: Call, query: Prepared, offset: int, limit: int, budget: Budget) -> Stretch:
         """Answer by index: the count of all matches, and up to `limit` resources from `offset` (zero-based)."""
         if query.nothing:
-            return 0, []
+            return Stretch([], total=0)
         with translated(query.served.mapping.attribute_of, searching=True):
             capabilities = query.served.capabilities
             if query.pushed and capabilities.total and (capabilities.offset or offset == 0):
                 answer = await self._pushed(call, query, offset, limit)
-                self._observer.road(call.tenant.name, query.served.name, "pushed", len(answer[1]))
+                self._road(call, query, "pushed", len(answer.found))
                 return answer
             if query.pushed:
                 answer = await self._counted(call, query, offset, limit, budget)
-                self._observer.road(call.tenant.name, query.served.name, "counted", budget.used)
+                self._road(call, query, "counted", budget.used)
                 return answer
             matches = [item async for item in self.matches(call, query, budget)]
-            self._observer.road(call.tenant.name, query.served.name, "residual", budget.used)
-            return len(matches), matches[offset : offset + limit]
+            self._road(call, query, "residual", budget.used)
+            return Stretch(matches[offset : offset + limit], total=len(matches))
 
-    async def _pushed(self, call: Call, query: Prepared, offset: int, limit: int) -> tuple[int, list[Rendered]]:
+    async def _pushed(self, call: Call, query: Prepared, offset: int, limit: int) -> Stretch:
         served, records = query.served, list[Record]()
         ask = Query(
             fields=query.plan.fields if limit else frozenset(),
@@ -175,81 +86,135 @@ class Queries:
                 break
             ask = replace(ask, cursor=page.cursor, offset=0, limit=limit - len(records), total=False)
             page = await served.guard.search(served.entity, ask, deadline=call.deadline)
-        return total or 0, await self.rendered(call, query, records)
+        return Stretch(await self.rendered(call, query, records), total=total or 0)
 
-    async def _counted(
-        self, call: Call, query: Prepared, offset: int, limit: int, budget: Budget
-    ) -> tuple[int, list[Rendered]]:
+    async def _counted(self, call: Call, query: Prepared, offset: int, limit: int, budget: Budget) -> Stretch:
         """Page by index over a backend that can neither skip nor count: read on, keep only the page."""
         total, kept = 0, list[Record]()
-        async for records in self._scan(call, query, budget):
+        async for records in self.scan(call, query, budget):
             low, high = max(offset - total, 0), offset + limit - total
             kept += records[low : max(high, 0)]
             total += len(records)
-        return total, await self.rendered(call, query, kept)
+        return Stretch(await self.rendered(call, query, kept), total=total)
 
     async def matches(self, call: Call, query: Prepared, budget: Budget) -> AsyncIterator[Rendered]:
         """Yield every match in the backend's order, within the budget."""
         if query.nothing:
             return
         with translated(query.served.mapping.attribute_of, searching=True):
-            async for records in self._scan(call, query, budget):
-                for item in await self.rendered(call, query, records):
-                    if query.test is None or query.test(item.resource):
-                        yield item
+            async for records in self.scan(call, query, budget):
+                for item in await self._matching(call, query, records):
+                    yield item
 
-    async def _scan(self, call: Call, query: Prepared, budget: Budget) -> AsyncIterator[Sequence[Record]]:
-        served = query.served
-        where, keys = query.where, query.keys
-        if keys is not None and batch_operator(served.capabilities, KEY) is None:
-            budget.spend(len(keys))
-            records = await fetch_each(call, served, keys, query.plan.fields)
-            yield [record for record in records if not served.mapping.is_dead(record)]
+    async def scan(self, call: Call, query: Prepared, budget: Budget) -> AsyncIterator[Sequence[Record]]:
+        """Yield the records the backend finds, not re-checked, in batches and within the budget."""
+        if query.keys is not None:
+            for start in range(0, len(query.keys), BATCH):
+                part = query.keys[start : start + BATCH]
+                budget.spend(len(part))
+                yield await self._named(call, query, part)
             return
-        for part in [None] if keys is None else [keys[i : i + BATCH] for i in range(0, len(keys), BATCH)]:
-            limited = where if part is None else conjunction(where, Compare(KEY, Op.IN, part))
-            cursor: str | None = None
+        served, cursor = query.served, None
+        while True:
+            ask = Query(query.plan.fields, query.where, query.sort or Sort(), limit=CHUNK, cursor=cursor)
+            page = await served.guard.search(served.entity, ask, deadline=call.deadline)
+            budget.spend(len(page.records))
+            yield page.records
+            if (cursor := page.cursor) is None:
+                return
+
+    async def _named(self, call: Call, query: Prepared, keys: Sequence[str]) -> list[Record]:
+        """Read the accounts with these keys, in their order; the dead and those that are gone are left out."""
+        served = query.served
+        if batch_operator(served.capabilities, KEY) is None:
+            found = await fetch_each(call, served, keys, query.plan.fields)
+        else:
+            found, cursor = [], None
+            named = Compare(KEY, Op.IN, tuple(keys))
+            where = conjunction(query.where, named) if "and" in served.capabilities.logic else named
             while True:
-                ask = Query(query.plan.fields, limited, query.sort or Sort(), limit=CHUNK, cursor=cursor)
+                ask = Query(query.plan.fields, where, limit=len(keys), cursor=cursor)
                 page = await served.guard.search(served.entity, ask, deadline=call.deadline)
-                budget.spend(len(page.records))
-                yield page.records
+                found += page.records
                 if (cursor := page.cursor) is None:
                     break
+        alive = {record.key: record for record in found if not served.mapping.is_dead(record)}
+        return [alive[key] for key in keys if key in alive]
 
     async def after(
-        self, call: Call, query: Prepared, cursor: str | None, limit: int, budget: Budget
-    ) -> tuple[list[Rendered], str | None]:
-        """Answer by cursor: up to `limit` resources after `cursor`, and the native cursor to go on from (None at the
-        end).
+        self, call: Call, query: Prepared, cursor: str | None, limit: int, budget: Budget, *, total: bool = False
+    ) -> Stretch:
+        """Answer by cursor: up to `limit` resources after `cursor` (None: from the beginning), counted all together
+        if that can be had (`total`, at the beginning only).
 
         On the residual road a page may be short, never silently incomplete: what is left is behind the next cursor.
         """
         if query.nothing:
-            return [], None
-        if query.keys is not None or query.sort is None:
-            detail = "this query cannot be paged by cursor; page by startIndex or narrow the filter"
-            raise refuse(ScimType.INVALID_CURSOR, detail)
+            return Stretch([], total=0)
+        if query.sort is None or (query.keys is not None and query.sort != Sort()):
+            detail = "sortBy: this order cannot be paged by cursor; page by startIndex"
+            raise refuse(ScimType.INVALID_VALUE, detail)
+        with translated(query.served.mapping.attribute_of, searching=True):
+            if query.keys is not None:
+                answer = await self._after_key(call, query, query.keys, cursor, limit, budget)
+            elif query.test is not None:
+                answer = await self._after_checked(call, query, cursor, limit, budget)
+            else:
+                answer = await self._after_pushed(call, query, cursor, limit, total=total)
+        self._road(call, query, "pushed" if query.test is None else "residual", len(answer.found))
+        return answer
+
+    async def _after_pushed(
+        self, call: Call, query: Prepared, cursor: str | None, limit: int, *, total: bool
+    ) -> Stretch:
+        served, records, counted = query.served, list[Record](), None
+        while True:
+            ask = Query(
+                query.plan.fields,
+                query.where,
+                query.sort or Sort(),
+                limit=limit - len(records),
+                cursor=cursor,
+                total=total and not records,
+            )
+            page = await served.guard.search(served.entity, ask, deadline=call.deadline)
+            records += page.records
+            counted = page.total if counted is None else counted
+            cursor = page.cursor
+            if cursor is None or len(records) >= limit:
+                return Stretch(await self.rendered(call, query, records), cursor, counted)
+
+    async def _after_checked(
+        self, call: Call, query: Prepared, cursor: str | None, limit: int, budget: Budget
+    ) -> Stretch:
+        """Read pages of `limit` records until one of them holds a match: a page of few is cheaper than many calls."""
         served, found = query.served, list[Rendered]()
-        with translated(served.mapping.attribute_of, searching=True):
-            while len(found) < limit:
-                ask = Query(query.plan.fields, query.where, query.sort, limit=limit - len(found), cursor=cursor)
-                page = await served.guard.search(served.entity, ask, deadline=call.deadline)
-                found += [
-                    item
-                    for item in await self.rendered(call, query, page.records)
-                    if query.test is None or query.test(item.resource)
-                ]
-                cursor = page.cursor
-                if cursor is None:
-                    break
-                if query.test is not None:
-                    if budget.used + len(page.records) >= budget.rows:
-                        break
-                    budget.spend(len(page.records))
-        road = "pushed" if query.test is None else "residual"
-        self._observer.road(call.tenant.name, served.name, road, len(found))
-        return found, cursor
+        while True:
+            ask = Query(query.plan.fields, query.where, query.sort or Sort(), limit=limit, cursor=cursor)
+            page = await served.guard.search(served.entity, ask, deadline=call.deadline)
+            budget.used += len(page.records)
+            found = await self._matching(call, query, page.records)
+            cursor = page.cursor
+            if cursor is None or found or budget.spent:
+                return Stretch(found, cursor)
+
+    async def _after_key(
+        self, call: Call, query: Prepared, keys: Sequence[str], cursor: str | None, limit: int, budget: Budget
+    ) -> Stretch:
+        """Go on behind a key among those the store named: its cursor is the last key that was looked at."""
+        left = [key for key in keys if cursor is None or key > cursor]
+        found = list[Rendered]()
+        while left and len(found) < limit and not budget.spent:
+            part, left = left[: limit - len(found)], left[limit - len(found) :]
+            budget.used += len(part)
+            found += await self._matching(call, query, await self._named(call, query, part))
+            cursor = part[-1]
+        return Stretch(found, cursor if left else None)
+
+    async def _matching(self, call: Call, query: Prepared, records: Sequence[Record]) -> list[Rendered]:
+        test = query.test
+        rendered = await self.rendered(call, query, records)
+        return rendered if test is None else [item for item in rendered if test(item.resource)]
 
     async def rendered(self, call: Call, query: Prepared, records: Sequence[Record]) -> list[Rendered]:
         """Render a page: one look-up of identities and one resolution of references for all of it."""
@@ -261,46 +226,11 @@ class Queries:
         links = await self._renderer.links(call, served, plan, records)
         return [render(call, served, plan, record, identities[record.key], links) for record in records]
 
+    def _road(self, call: Call, query: Prepared, road: str, rows: int) -> None:
+        self._observer.road(call.tenant.name, query.served.name, road, rows)
+
 
 def conjunction(*terms: Filter | None) -> Filter | None:
     """Combine native filters that must all hold; None holds always."""
     present = tuple(term for term in terms if term is not None)
     return None if not present else present[0] if len(present) == 1 else And(present)
-
-
-def _keys(served: Served, found: Iterable[Identity]) -> tuple[str, ...]:
-    """Give the native keys of those identities that still belong to the entity."""
-    return tuple(identity.key for identity in found if holds(served, identity))
-
-
-def _held_term(held: Held) -> HeldTerm:
-    return HeldTerm(path=held.path.text, op=held.op.value, value=held.value, folded=held.folded)
-
-
-def _mentioned(tree: ScimFilter | None) -> set[str]:
-    """Name the top-level attributes a filter looks at."""
-    match tree:
-        case filters.Comparison(path=path):
-            return {path.top.text}
-        case filters.And(terms=terms) | filters.Or(terms=terms):
-            return set[str]().union(*(_mentioned(term) for term in terms))
-        case filters.Not(term=term):
-            return _mentioned(term)
-        case filters.ValuePath(path=path):
-            return {path.top.text}
-        case _:
-            return set()
-
-
-def _read_plan(served: Served, projection: Projection, mentioned: Iterable[str]) -> ReadPlan:
-    """Choose what to load: the projection alone where no version is asked for, else all but the memberships not
-    asked for."""
-    mentioned = set(mentioned)
-    meta = paths.resolve(served.resource_type, "meta")
-    if not mentioned and not projection.wants(meta):
-        return served.mapping.read_plan(projection)
-    heavy = served.resource_type
-    wanted = frozenset(
-        name for name in served.heavy if name in mentioned or projection.wants(paths.resolve(heavy, name))
-    )
-    return served.mapping.read_plan(served.whole[wanted])

@@ -15,6 +15,7 @@ from gateway.engine.tenants import Served
 from gateway.identity import Identity
 from gateway.mapping import Links, ReadPlan
 from gateway.scim import etags
+from gateway.scim.folding import instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,7 @@ def render(call: Call, served: Served, plan: ReadPlan, record: Record, identity:
     extensions = [urn for urn in resource_type.extensions if urn in resource or urn in resource_type.required]
     version = etags.compute(_versioned(served, resource, identity))
     location = f"{call.base_url}{resource_type.endpoint}/{identity.id}"
-    native: Mapping[str, Any] = resource.pop("meta", None) or {}
-    created = native.get("created") or timestamp(identity.created)
+    created, modified = _times(resource.pop("meta", None) or {}, identity)
     whole = {
         "schemas": [resource_type.schema.id, *extensions],
         "id": identity.id,
@@ -65,12 +65,27 @@ def render(call: Call, served: Served, plan: ReadPlan, record: Record, identity:
         "meta": {
             "resourceType": resource_type.name,
             "created": created,
-            "lastModified": native.get("lastModified") or timestamp(identity.last_modified),
+            "lastModified": modified,
             "location": location,
             "version": version,
         },
     }
     return Rendered(whole, version, location)
+
+
+def _times(native: Mapping[str, Any], identity: Identity) -> tuple[str, str]:
+    """Tell when a resource was created and last modified: the system's word counts, where it has one.
+
+    The gateway met most accounts long after they were made; one it never changed was last modified when it was created,
+    as far as anybody knows (S7).
+    """
+    created = _instant(native.get("created")) or identity.created
+    known = identity.last_modified if identity.counter else created
+    return timestamp(created), timestamp(_instant(native.get("lastModified")) or known)
+
+
+def _instant(value: Any) -> datetime | None:
+    return instant(value) if isinstance(value, str) else None
 
 
 def _versioned(served: Served, resource: dict[str, Any], identity: Identity) -> dict[str, Any]:

@@ -6,29 +6,33 @@ Life of a PATCH, down the rooms once and up once::
     patch.parse        body     -> checked operations
     accounts.identity  id       -> native key, or 404
     mapping.fast       ops      -> what must be looked up, then a Change; None: read, apply, diff
-    guard.update       Change   -> Outcome
-    identities.alter   what the gateway keeps, lastModified, counter
+    writes.apply       guard.update, then what the gateway keeps, lastModified, counter
     accounts.answer    read back, render, project
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from backends.contract import Change, NotFoundError
 from gateway.engine import audit
-from gateway.engine.accounts import Accounts, answer, check_match, missing, projection_of
+from gateway.engine.accounts import Accounts, answer, check_match, heavy_of, projection_of
 from gateway.engine.audit import Attempt, Notes, NoTrail, Outcome, Trail, Verb
 from gateway.engine.calls import Answer, Call
+from gateway.engine.carrying import Carrier
 from gateway.engine.changes import Changes
 from gateway.engine.creation import Creation
-from gateway.engine.failures import translated
+from gateway.engine.failures import answerable
 from gateway.engine.observer import Observer
+from gateway.engine.ownership import Ownership
+from gateway.engine.queries import Queries
 from gateway.engine.tenants import Served
+from gateway.engine.writes import Writes
 from gateway.identity import Identity
-from gateway.scim import etags, patch, paths
+from gateway.scim import etags, patch
 from gateway.scim.errors import ScimError
 from gateway.scim.patch import Operation
 
@@ -40,36 +44,53 @@ class Resources:
         self._accounts = accounts
         self._observer = observer
         self._trail = trail or NoTrail()
-        self._creation = Creation(accounts)
-        self._changes = Changes(accounts)
+        self._writes = Writes(accounts)
+        ownership = Ownership(Queries(accounts.identities, accounts.resolver, accounts.renderer, observer))
+        self._changes = Changes(accounts, self._writes, ownership)
+        self._creation = Creation(accounts, self._changes, ownership)
+        self._carrier = Carrier()
 
     async def create(self, call: Call, served: Served, body: Any) -> Answer:
-        """Create (H1): 201, `Location`, the full stored representation."""
-        return await self._audited(call, served, "create", None, lambda noted: self._create(noted, served, body))
+        """Create (H1): 201, `Location`, the full stored representation.
+
+        One that is cut off is taken up by the same request sent again.
+        """
+        return await self._attempt(call, served, "create", None, lambda noted: self._create(noted, served, body))
 
     async def read(self, call: Call, served: Served, id: str) -> Answer:
         """Read (RFC 7644 §3.4.1): 200, or 304 when the client's version still holds (V1)."""
-        projection = projection_of(call, served)
-        identity = await self._accounts.identity(call, served, id)
-        wanted = [name for name in served.heavy if projection.wants(paths.resolve(served.resource_type, name))]
-        _, rendered = await self._accounts.current(call, served, identity, wanted)
+        with answerable():
+            projection = projection_of(call, served)
+            identity = await self._accounts.identity(call, served, id)
+            _, rendered = await self._accounts.current(call, served, identity, heavy_of(served, projection))
         if call.if_none_match is not None and etags.matches(call.if_none_match, rendered.version):
             return Answer(304, None, rendered.location, rendered.version)
         return answer(rendered, projection)
 
     async def replace(self, call: Call, served: Served, id: str, body: Any) -> Answer:
         """Replace (H3, D6): never creates."""
-        return await self._audited(call, served, "replace", id, lambda noted: self._replace(noted, served, id, body))
+        return await self._carried(call, served, "replace", id, lambda noted: self._replace(noted, served, id, body))
 
     async def patch(self, call: Call, served: Served, id: str, body: Any) -> Answer:
         """Patch (P1-P9)."""
-        return await self._audited(call, served, "patch", id, lambda noted: self._patch(noted, served, id, body))
+        return await self._carried(call, served, "patch", id, lambda noted: self._patch(noted, served, id, body))
 
     async def delete(self, call: Call, served: Served, id: str) -> Answer:
         """Delete (H5): 204, and the id is nobody's from then on."""
-        return await self._audited(call, served, "delete", id, lambda noted: self._delete(noted, served, id))
+        return await self._carried(call, served, "delete", id, lambda noted: self._delete(noted, served, id))
 
-    async def _audited(
+    async def settle(self) -> None:
+        """Wait for changes whose callers are gone; to be called before backends and store are closed."""
+        await self._carrier.idle()
+
+    async def _carried(
+        self, call: Call, served: Served, operation: Verb, id: str, work: Callable[[Call], Awaitable[Answer]]
+    ) -> Answer:
+        """Carry a change to its end even if the caller is cancelled: nothing would take it up again."""
+        attempt = self._attempt(call, served, operation, id, work)
+        return await self._carrier.run(attempt, lambda error: self._unheard(call, error))
+
+    async def _attempt(
         self,
         call: Call,
         served: Served,
@@ -82,12 +103,16 @@ class Resources:
         outcome: Outcome = "failed"
         status, reason = 500, None
         try:
-            reply = await work(noted)
+            with answerable():
+                reply = await work(noted)
             status = reply.status
             outcome = "done" if noted.notes.changed else "unchanged"
         except ScimError as error:
             status, reason = error.status, error.scim_type
             outcome = "refused" if error.status < 500 else "failed"
+            raise
+        except asyncio.CancelledError:
+            status = 503
             raise
         finally:
             notes = noted.notes
@@ -138,47 +163,45 @@ class Resources:
         policy = served.mapping.on_delete
         if policy == "refuse":
             raise ScimError(403, f"{served.name}: deleting is switched off; set active to false instead")
-        expect = None
-        if call.if_match is not None:
-            record, rendered = await self._accounts.current(call, served, identity)
-            check_match(call, rendered)
-            expect = record.version if served.capabilities.versions else None
-        await self._remove(call, served, identity, policy, expect)
+        await self._remove(call, served, identity, marking=policy == "mark")
         return Answer(204)
 
-    async def _remove(self, call: Call, served: Served, identity: Identity, policy: Any, expect: str | None) -> None:
-        """Delete or mark in the backend first, then bury: cut off in between, the next request finds the account
-        gone."""
-        with translated(served.mapping.attribute_of):
-            try:
-                if policy == "delete":
-                    await served.guard.delete(served.entity, identity.key, expect=expect, deadline=call.deadline)
-                else:
-                    if expect is None:
-                        await self._accounts.current(call, served, identity)
-                    change = Change(set=served.mapping.dead_mark)
-                    await served.guard.update(
-                        served.entity, identity.key, change, expect=expect, deadline=call.deadline
-                    )
-            except NotFoundError:
-                await self._accounts.identities.bury(identity)
-                raise missing(served, identity.id) from None
-        await self._accounts.identities.bury(identity)
+    async def _remove(self, call: Call, served: Served, identity: Identity, *, marking: bool) -> None:
+        """Delete or mark an account that has the version the client saw."""
+        capabilities, expect = served.capabilities, None
+        async with contextlib.AsyncExitStack() as stack:
+            if (call.if_match is not None and not capabilities.versions) or (marking and capabilities.serialize):
+                await stack.enter_async_context(self._accounts.alone(call, served, identity.key))
+                identity = await self._accounts.identity(call, served, identity.id)
+            if call.if_match is not None:
+                record, rendered = await self._accounts.current(call, served, identity)
+                check_match(call, rendered)
+                expect = record.version if capabilities.versions else None
+            elif marking:
+                await self._accounts.record(call, served, identity, served.mapping.marks)
+            if marking:
+                await self._writes.mark(call, served, identity, expect=expect)
+            else:
+                await self._writes.remove(call, served, identity, expect=expect)
 
     async def _deactivate(self, call: Call, served: Served, id: str) -> Answer:
         """Carry out `on_deactivate` for a system that has no inactive accounts: delete, or refuse aloud."""
         if served.mapping.on_deactivate == "refuse":
             raise ScimError(403, "active: the system behind the gateway cannot deactivate accounts")
+        projection = projection_of(call, served)
         identity = await self._accounts.identity(call, served, id)
-        _, rendered = await self._accounts.current(call, served, identity)
-        check_match(call, rendered)
-        await self._remove(call, served, identity, "delete", None)
+        _, rendered = await self._accounts.current(call, served, identity, heavy_of(served, projection))
+        await self._remove(call, served, identity, marking=False)
         rendered.resource["active"] = False
-        return answer(rendered, projection_of(call, served))
+        return answer(rendered, projection)
 
     def report(self, call: Call, error: BaseException) -> None:
         """Tell the operator of an operation that failed for an internal reason."""
         self._observer.failure(call.tenant.name, call.request_id, error)
+
+    def _unheard(self, call: Call, error: BaseException) -> None:
+        if not isinstance(error, ScimError):
+            self.report(call, error)
 
     def _rewritten(self, call: Call, served: Served, body: Any) -> Any:
         return call.tenant.dialect.resource(served.resource_type, body, lambda quirk: self._count(call, quirk))

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.engine.calls import Answer, Call
+from gateway.engine.failures import answerable
 from gateway.engine.queries import Budget, Prepared, Queries
 from gateway.engine.render import Rendered
 from gateway.engine.tenants import Served
@@ -29,6 +30,10 @@ class Search:
 
     async def run(self, call: Call, types: Sequence[Served], request: SearchRequest) -> Answer:
         """Answer a search; raise `ScimError` 400 for a filter, sort, count or cursor that cannot be honoured."""
+        with answerable():
+            return await self._run(call, types, request)
+
+    async def _run(self, call: Call, types: Sequence[Served], request: SearchRequest) -> Answer:
         limits = call.tenant.limits
         budget = Budget(limits.scan_rows, self._clock() + limits.scan_seconds, self._clock)
         lenient = len(types) > 1
@@ -40,7 +45,7 @@ class Search:
             order = self._order(served, request, lenient=lenient)
             projection = projections[served.name]
             queries.append(
-                await self._queries.prepare(call, served, request.filter, order, projection, lenient=lenient)
+                await self._queries.preparation.parsed(call, served, request.filter, order, projection, lenient=lenient)
             )
         if request.cursor is not None:
             return await self._by_cursor(call, queries, projections, request, budget)
@@ -69,13 +74,13 @@ class Search:
         count = limits.page_size if request.count is None else min(request.count, limits.max_page_size)
         offset = request.start_index - 1
         total, page = 0, list[dict[str, Any]]()
-        if request.sort_by is not None and (len(queries) > 1 or queries[0].sort is None):
+        if request.sort_by is not None and (len(queries) > 1 or queries[0].sort is None or queries[0].keys is not None):
             return await self._sorted_here(call, queries, projections, request, budget, offset, count)
         for query in queries:
             skip, room = max(offset - total, 0), count - len(page)
-            matches, found = await self._queries.page(call, query, skip, room, budget)
-            total += matches
-            page += _project(found, projections[query.served.name])
+            answer = await self._queries.page(call, query, skip, room, budget)
+            total += answer.total or 0
+            page += _project(answer.found, projections[query.served.name])
         return Answer(200, messages.list_response(page, total=total, start_index=request.start_index))
 
     async def _sorted_here(
@@ -114,6 +119,8 @@ class Search:
         limits = call.tenant.limits
         if request.count is not None and not 0 <= request.count <= limits.max_page_size:
             raise refuse(ScimType.INVALID_COUNT, f"count: must lie between 0 and {limits.max_page_size}")
+        if request.sort_by is not None and len(queries) > 1:
+            raise refuse(ScimType.INVALID_VALUE, "sortBy: several types in one order cannot be paged by cursor")
         count = limits.page_size if request.count is None else request.count
         binding = _binding(call, queries, request)
         index, native, total = 0, None, None
@@ -124,17 +131,29 @@ class Search:
             if request.count is not None and request.count != sealed:
                 raise refuse(ScimType.INVALID_COUNT, "count: must be the same on every page of one query")
             count = sealed
-        elif all(query.pushed and query.served.capabilities.total for query in queries):
-            # Counted once, on the first page, and carried along: a count costs more than a page.
-            total = sum([(await self._queries.page(call, query, 0, 0, budget))[0] for query in queries])
+        # Counted once, with the first page, and carried along: a count costs more than a page.
+        counting = not request.cursor and all(
+            query.nothing or (query.pushed and query.served.capabilities.total) for query in queries
+        )
+        totals: dict[int, int] = {}
         page = list[dict[str, Any]]()
         while index < len(queries) and len(page) < count:
             query = queries[index]
-            found, native = await self._queries.after(call, query, native, count - len(page), budget)
-            page += _project(found, projections[query.served.name])
+            answer = await self._queries.after(
+                call, query, native, count - len(page), budget, total=counting and native is None
+            )
+            native = answer.cursor
+            page += _project(answer.found, projections[query.served.name])
+            if answer.total is not None:
+                totals[index] = answer.total
             if native is not None:
                 break
             index += 1
+        if counting:
+            for other, query in enumerate(queries):
+                if other not in totals:
+                    totals[other] = (await self._queries.page(call, query, 0, 0, budget)).total or 0
+            total = sum(totals.values())
         following = None
         if index < len(queries) and count > 0:
             payload = {"t": index, "c": native, "n": total, "k": count}

@@ -123,10 +123,22 @@ class Searcher:
         if name == "meta" and sub is not None and sub.name in _TIMES:
             if op is ScimOp.PR:
                 return ALWAYS
+            place = self.layout.places.get("meta")
+            if sub.name == "lastModified" and isinstance(place, Complex) and "created" in place.leaves:
+                return self._modified(place, tree, asking)
             return _held_condition(held_time(path, op, value), found, top=top)
         if name == "schemas" and op is ScimOp.EQ and value == self.layout.resource_type.schema.id:
             return ALWAYS
         return UNKNOWN
+
+    def _modified(self, place: Complex, tree: Comparison, asking: Asking) -> Condition:
+        """Compare the last change where only the creation has a field: that is what is shown of an account the gateway
+        never changed (S7), and what the store holds of the others."""
+        attribute = tree.path.attribute
+        created = AttributePath(attribute, attribute.sub("created") if attribute is not None else None)
+        own = held_time(tree.path, tree.op, tree.value)
+        known = asking.kept(None if own is None else [own])
+        return self.terms.any([place.ask(asking, created, tree.op, tree.value), known]).loose
 
     def _element(
         self, path: AttributePath, where: Filter, asking: Asking, found: list[Held], *, top: bool
