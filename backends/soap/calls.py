@@ -67,7 +67,11 @@ def compile_call(
     """
     usual_service, usual_port = usual
     port = settings.port or (usual_port if settings.service in (None, usual_service) else None)
-    operation = wsdl.operation(settings.operation, settings.service or usual_service, port, path)
+    places = (
+        f"{path}.service" if settings.service else "service",
+        f"{path}.port" if settings.port else "port",
+    )
+    operation = wsdl.operation(settings.operation, settings.service or usual_service, port, path, places=places)
     inside = wsdl.shape(operation.input)
     arguments = settle(shape(settings.arguments), inside, wsdl.shapes, f"{path}.arguments")
     all_headers = {name: shape(one) for name, one in {**(headers or {}), **settings.headers}.items()}

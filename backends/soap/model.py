@@ -140,7 +140,7 @@ class Entity:
         return {name: self.fields[name].read(document) for name in names if not self.fields[name].apart}
 
     def documents(self, found: Any) -> Documents:
-        """View what a list's path found as documents; a bare text is one with the text as ``#``, an empty one nobody."""
+        """View what a list's path found as documents; a bare text is one with it as ``#``, an empty one nobody."""
         return [
             {"#": one} if isinstance(one, str) else one
             for one in listed(found)

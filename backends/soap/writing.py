@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from backends.contract import (
@@ -92,7 +92,7 @@ class Writing:
         for path, texts in entity.where:
             path.place(document, texts[0])
         values: dict[str, Any] = {}
-        for name in after.changed:
+        for name in self._ordered(after.changed):
             entity.fields[name].place(document, after.fields[name])
             values[name] = entity.fields[name].argument(after.fields[name])
         values["@record"] = document
@@ -165,13 +165,13 @@ class Writing:
         merged = merge(before, _emptied(change), self._plain)
         if not merged.changed:
             return None
-        for name in merged.changed:
+        for name in self._ordered(merged.changed):
             if entity.fields[name].declared.write is not When.ALWAYS:
                 raise RejectedError("the field cannot be changed", name)
         self._check(merged.fields, merged.changed)
         after = copy.deepcopy(document)
         values = self._current(document)
-        for name in merged.changed:
+        for name in self._ordered(merged.changed):
             entity.fields[name].place(after, merged.fields[name])
             values[name] = entity.fields[name].argument(merged.fields[name])
         values["@record"] = after
@@ -294,8 +294,12 @@ class Writing:
             if fields[name] and self._entity.fields[name].declared.write is When.NEVER and name not in self._plain:
                 raise RejectedError("the field cannot be written", name)
 
-    def _check(self, fields: Mapping[str, Value], names: Iterable[str]) -> None:
-        for name in names:
+    def _ordered(self, names: frozenset[str]) -> list[str]:
+        """Bring names into the order of the settings, so that the same mistake is always told of the same field."""
+        return [name for name in self._entity.fields if name in names]
+
+    def _check(self, fields: Mapping[str, Value], names: frozenset[str]) -> None:
+        for name in self._ordered(names):
             declared, value = self._entity.fields[name].declared, fields[name]
             if declared.required and value in (None, "", ()):
                 raise RejectedError("the field must not be empty", name)
@@ -305,10 +309,10 @@ class Writing:
                 if isinstance(one, str) and len(one) > declared.max_length:
                     raise RejectedError("the value is too long", name)
 
-    def _covered(self, names: Iterable[str], due: Sequence[Write]) -> None:
+    def _covered(self, names: frozenset[str], due: Sequence[Write]) -> None:
         """Refuse what no call carries, rather than write all but that."""
         covered = frozenset[str]().union(*(one.fields for one in due))
-        for name in names:
+        for name in self._ordered(names):
             if name not in covered:
                 raise RejectedError("the field cannot be written", name)
 

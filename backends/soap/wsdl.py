@@ -146,17 +146,22 @@ class Wsdl:
             # What zeep meets in a document that is XML but no WSDL, or refers to what is not there.
             raise SettingsError("wsdl", f"is no WSDL one can use: {error}") from error
 
-    def operation(self, name: str, service: str | None, port: str | None, path: str) -> Operation:
-        """Find an operation; raise `SettingsError` with the nearest right name of whatever is not there."""
+    def operation(
+        self, name: str, service: str | None, port: str | None, path: str, *, places: tuple[str, str]
+    ) -> Operation:
+        """Find an operation; raise `SettingsError` with the nearest right name of whatever is not there.
+
+        `path` is where the operation is named, `places` where service and port are.
+        """
         services: Mapping[str, Any] = self._document.services
         if service is None and len(services) != 1:
-            raise SettingsError(path, f"the WSDL has several services, say which: {', '.join(services)}")
+            raise SettingsError(places[0], f"the WSDL has several services, say which: {', '.join(services)}")
         if service is not None and service not in services:
-            raise unknown(f"{path}.service", "service", service, services)
+            raise unknown(places[0], "service", service, services)
         chosen = services[service] if service is not None else next(iter(services.values()))
         ports = {key: one for key, one in chosen.ports.items() if isinstance(one.binding, SoapBinding)}
         if port is not None and port not in ports:
-            raise unknown(f"{path}.port", "port", port, ports)
+            raise unknown(places[1], "port", port, ports)
         if not ports:
             raise SettingsError(path, f"the service {chosen.name} has no port that speaks SOAP")
         found = ports[port] if port is not None else next(iter(ports.values()))

@@ -104,7 +104,7 @@ class SoapServer:
         if now:
             return self._broken(request)
         return web.Response(
-            text=f'<?xml version="1.0" encoding="utf-8"?>\n<e:Envelope xmlns:e="{version}"><e:Body>{inside}</e:Body></e:Envelope>',
+            text=f'<e:Envelope xmlns:e="{version}"><e:Body>{inside}</e:Body></e:Envelope>',
             content_type="text/xml" if version == SOAP_11 else "application/soap+xml",
             status=status,
             headers=self.more_headers(),
@@ -137,7 +137,8 @@ def _fault(error: FaultError, version: Any) -> str:
         subcode = f"<e:Subcode><e:Value xmlns:x='urn:x'>x:{error.code}</e:Value></e:Subcode>"
         return (
             f"<e:Fault><e:Code><e:Value>e:Sender</e:Value>{subcode}</e:Code><e:Reason>"
-            f'<e:Text xml:lang="en">{escape(error.text)}</e:Text></e:Reason><e:Detail>{error.detail}</e:Detail></e:Fault>'
+            f'<e:Text xml:lang="en">{escape(error.text)}</e:Text></e:Reason>'
+            f"<e:Detail>{error.detail}</e:Detail></e:Fault>"
         )
     return (
         f"<e:Fault><faultcode>e:Client.{error.code}</faultcode><faultstring>{escape(error.text)}</faultstring>"
@@ -270,7 +271,7 @@ class StaffServer(SoapServer):
 
     def read(self, element: Any) -> dict[str, Any]:
         """Read a person, insisting on the order of the schema."""
-        order = "Number Login Note Grade Enabled Hired Seen Site Tags Mails Badge".split()
+        order = ["Number", "Login", "Note", "Grade", "Enabled", "Hired", "Seen", "Site", "Tags", "Mails", "Badge"]
         names = [local(child) for child in element]
         assert names == sorted(names, key=order.index), "out of the schema's order"
         person: dict[str, Any] = {name: text(element, name) for name in order[:8] + order[10:]}
@@ -371,7 +372,9 @@ class LegacyServer(SoapServer):
         if self.json:
             inner = json.dumps({"user": self.users[id]})
         else:
-            inner = "<user>" + "".join(f"<{name}>{escaped(v)}</{name}>" for name, v in self.users[id].items()) + "</user>"
+            inner = (
+                "<user>" + "".join(f"<{name}>{escaped(v)}</{name}>" for name, v in self.users[id].items()) + "</user>"
+            )
         return self.status("OK") + f"<xml>{escaped(inner)}</xml>"
 
     def on_dropUser(self, ticket: str, id: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from backends.conformance import ConformanceSuite, Group, Harness, Roles, RowRole
@@ -78,8 +78,9 @@ class Node(Harness):
     def world(self, place: Any) -> AbstractAsyncContextManager[Any]:
         @contextlib.asynccontextmanager
         async def emptied() -> AsyncIterator[Any]:
-            with urllib.request.urlopen(place.replace("/staff", "/reset")) as answer:
-                assert answer.read() == b"done"
+            url = place.replace("/staff", "/reset")
+            async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                assert await answer.read() == b"done"
             yield place
 
         return emptied()
