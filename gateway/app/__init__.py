@@ -10,4 +10,14 @@ from gateway.app.listeners import ListenError
 from gateway.app.observation import Observation
 from gateway.app.process import Ready, Running, running, serve
 
-__all__ = ["Blueprint", "Gateway", "ListenError", "Observation", "Ready", "Running", "draw", "running", "serve"]
+__all__ = [
+    "Blueprint",
+    "Gateway",
+    "ListenError",
+    "Observation",
+    "Ready",
+    "Running",
+    "draw",
+    "running",
+    "serve",
+]

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from structlog.typing import FilteringBoundLogger
 
 from gateway.app.gateway import Gateway
@@ -22,7 +22,7 @@ from gateway.telemetry.loop import watch_lag
 from gateway.telemetry.metrics import Metrics, Tenants
 from gateway.telemetry.observer import TelemetryObserver
 
-MOST_TENANTS = 200
+MOST_TENANTS = 100
 """Tenants with a label of their own in metrics; the others share one (M1)."""
 
 BRAKE_SECONDS = 5.0
@@ -49,7 +49,10 @@ class Observation(TelemetryObserver):
         else:
             logger = logs.json_logger(sys.stderr.buffer, level)
         logs.install(logger, level)
-        return cls(logger, CollectorRegistry())
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        return cls(logger, registry)
 
     def backend_reached(self, backend: str) -> None:
         """Tell of a first contact."""
