@@ -36,14 +36,17 @@ class HttpSession:
         self._first = 0
         self._return_at = 0.0
         self._session: aiohttp.ClientSession | None = None
-        self._fixed = {name.lower(): value.get_secret_value() for name, value in settings.headers.items()}
+        self._plain_headers = {name.lower(): value for name, value in settings.headers.items()}
+        secret = {name.lower(): value.get_secret_value() for name, value in settings.secret_headers.items()}
+        self._fixed = {**self._plain_headers, **secret}
         self._proxy = settings.proxy.get_secret_value() if settings.proxy is not None else None
         self._auth = authentication(settings.auth, self._plain, settings.limits.depth, clock)
 
     @property
     def shown(self) -> tuple[str, ...]:
         """What every call carries besides its own, with the values masked."""
-        return (*(f"{name}: ***" for name in self._fixed), *self._auth.shown)
+        plain = self._plain_headers
+        return (*(f"{name}: {plain.get(name, '***')}" for name in self._fixed), *self._auth.shown)
 
     async def start(self) -> None:
         """Open the session; no connection is made yet. Raises `UnavailableError` for certificates that cannot be

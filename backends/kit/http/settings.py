@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, f
 from yarl import URL
 
 from backends.kit.http.urls import UnfitError, header
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def _several(value: Any) -> Any:
@@ -234,8 +237,9 @@ class HttpSettings(Section):
         default=None, description="A proxy towards the system: `http://user:password@proxy.example.com:3128`."
     )
     limits: LimitSettings = Field(default_factory=LimitSettings, description="Times and sizes.")
-    headers: dict[str, SecretStr] = Field(
-        default_factory=dict, description="Headers of every call; their values are kept out of sight."
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers of every call.")
+    secret_headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Headers of every call whose values are secrets, beside `auth`."
     )
 
     @field_validator("base_urls")
@@ -246,13 +250,16 @@ class HttpSettings(Section):
             raise ValueError("a base URL has no query")
         return urls
 
-    @field_validator("headers")
-    @classmethod
-    def _fit(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        for name, text in value.items():
+    @model_validator(mode="after")
+    def _headers(self) -> HttpSettings:
+        secret = {name: text.get_secret_value() for name, text in self.secret_headers.items()}
+        for name, text in {**self.headers, **secret}.items():
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"not the name of a header: {name!r}")
             try:
-                header(name)
-                header(text.get_secret_value())
+                header(text)
             except UnfitError as error:
-                raise ValueError(f"{name}: {error}") from None
-        return value
+                raise ValueError(f"the header {name}: {error}") from None
+        if wrong := [name for name in self.headers if name.lower() in ("authorization", "cookie")]:
+            raise ValueError(f"{wrong[0]} belongs under `auth` or `secret_headers`")
+        return self

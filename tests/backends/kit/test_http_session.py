@@ -196,10 +196,13 @@ async def test_fixed_headers_go_with_every_call_and_stay_out_of_sight() -> None:
     async def script(request: web.Request) -> web.StreamResponse:
         return web.Response()
 
-    async with Scripted(script).running() as server, session(server.url, headers={"X-Key": "s3cret"}) as opened:
+    async with (
+        Scripted(script).running() as server,
+        session(server.url, secret_headers={"X-Key": "s3cret"}, headers={"X-Tenant": "a"}) as opened,
+    ):
         await opened.send(GET)
-        assert server.headers[0]["x-key"] == "s3cret"
-        assert opened.shown == ("x-key: ***",)
+        assert (server.headers[0]["x-key"], server.headers[0]["x-tenant"]) == ("s3cret", "a")
+        assert opened.shown == ("x-tenant: a", "x-key: ***")
 
 
 async def test_a_proxy_is_used() -> None:
@@ -232,6 +235,13 @@ def test_a_base_url_must_be_one(url: str) -> None:
     """Other schemes, credentials, queries and fragments are refused at load; the error does not repeat them."""
     with pytest.raises(ValidationError):
         HttpSettings.model_validate({"base_urls": url})
+
+
+@pytest.mark.parametrize("headers", [{"X Y": "a"}, {"X": "a\r\nY: b"}, {"Authorization": "Bearer x"}, {"": "a"}])
+def test_headers_of_every_call_must_be_headers(headers: dict[str, str]) -> None:
+    """Names and values that would break a header are refused at load, and so are credentials in plain sight."""
+    with pytest.raises(ValidationError):
+        HttpSettings.model_validate({"base_urls": "https://a.example.com", "headers": headers})
 
 
 # TLS
