@@ -6,7 +6,8 @@ retry, timeout, breaker and locks (the guard's).
 
 from __future__ import annotations
 
+from backends.kit.settings_errors import SettingsError
 from backends.sql.backend import SqlBackend
-from backends.sql.settings import EntitySettings, SettingsError, SqlSettings
+from backends.sql.settings import EntitySettings, SqlSettings
 
 __all__ = ["EntitySettings", "SettingsError", "SqlBackend", "SqlSettings"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -25,6 +26,7 @@ from backends.contract import (
     UnsupportedError,
     WritableBackend,
 )
+from backends.kit.settings_errors import SettingsError
 from backends.sql.abilities import abilities
 from backends.sql.compilation import compiled
 from backends.sql.engines import Engines, dialect_of
@@ -34,7 +36,7 @@ from backends.sql.model import Entity
 from backends.sql.reading import Reading
 from backends.sql.reflection import Schema, split
 from backends.sql.sessions import Sessions
-from backends.sql.settings import SettingsError, SqlSettings
+from backends.sql.settings import SqlSettings
 from backends.sql.writing import Writing
 
 
@@ -60,6 +62,9 @@ class SqlBackend(WritableBackend[SqlSettings]):
             raise SettingsError("timezone", f"there is no time zone {settings.timezone!r}") from None
         self._dialect = dialect_of(settings)
         self._engines: Engines | None = None
+        self._copy: Engines | None = None
+        self._clock = time.monotonic
+        self._fresh = 0.0
         self._sessions: Sessions | None = None
         self._served: Mapping[str, _Served] = {}
         self._abilities = {name: abilities(name, settings, self._entity) for name in settings.entities}
@@ -77,15 +82,21 @@ class SqlBackend(WritableBackend[SqlSettings]):
             reading = Reading(entity, self._dialect)
             served[name] = _Served(entity, reading, Writing(entity, self._dialect, reading, returning=returning))
         self._served, self._sessions = served, sessions
+        if self.settings.replica is not None:
+            copy = self.settings.model_copy(update={"url": self.settings.replica})
+            self._copy = Engines.of(copy, self._dialect, self.context.name)
 
     async def stop(self) -> None:
         """Close the pool."""
         engines, self._engines = self._engines, None
+        copy, self._copy = self._copy, None
         sessions, self._sessions = self._sessions, None
         if sessions is not None:
             await sessions.settle()
         if engines is not None:
             await engines.dispose()
+        if copy is not None:
+            await copy.dispose()
 
     async def ping(self) -> None:
         async with self._open().reading() as session:
@@ -108,24 +119,30 @@ class SqlBackend(WritableBackend[SqlSettings]):
 
     async def search(self, entity: str, query: Query) -> Page:
         served = self._find(entity)
+        if self._copy is not None and self._clock() >= self._fresh:
+            try:
+                async with Sessions(self._copy.whole, self._copy.single, self._dialect).reading() as session:
+                    return await served.reading.search(session, query)
+            except UnavailableError:
+                pass  # the original is there too, and says so itself if it is not
         async with self._open().reading() as session:
             return await served.reading.search(session, query)
 
     async def create(self, entity: str, fields: Fields) -> Record:
         writing = self._find(entity).writing
-        sessions = self._open()
+        sessions = self._writing()
         async with sessions.single() if writing.creates_alone(fields) else sessions.whole() as session:
             return await writing.create(session, fields)
 
     async def update(self, entity: str, key: str, change: Change, *, expect: str | None = None) -> Outcome:
         writing = self._find(entity).writing
-        sessions = self._open()
+        sessions = self._writing()
         async with sessions.single() if writing.updates_alone(change, expect) else sessions.whole() as session:
             return await writing.update(session, key, change, expect)
 
     async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
         writing = self._find(entity).writing
-        sessions = self._open()
+        sessions = self._writing()
         alone = writing.deletes_alone and expect is None
         async with sessions.single() if alone else sessions.whole() as session:
             await writing.delete(session, key, expect)
@@ -191,6 +208,11 @@ class SqlBackend(WritableBackend[SqlSettings]):
         if name not in self._served:
             raise UnsupportedError(f"there is no entity {name}")
         return self._served[name]
+
+    def _writing(self) -> Sessions:
+        """Give the sessions for a write, which a copy will only show later."""
+        self._fresh = self._clock() + self.settings.replica_lag_seconds
+        return self._open()
 
     def _open(self) -> Sessions:
         if self._sessions is None:

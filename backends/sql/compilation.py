@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backends.contract import Write
+from backends.kit.settings_errors import SettingsError, unknown
 from backends.sql.faults import Places
 from backends.sql.grounds import Ground, Grounds, constant, places, reference
 from backends.sql.keys import Key
@@ -37,9 +38,7 @@ from backends.sql.settings import (
     ListSettings,
     LookupSettings,
     RowsSettings,
-    SettingsError,
     SideSettings,
-    unknown,
 )
 
 _PLACE = re.compile(r"\{(\w+)\}")

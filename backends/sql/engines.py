@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from backends.kit.settings_errors import SettingsError
 from backends.sql.dialects.base import Dialect
 from backends.sql.dialects.db2 import Db2
 from backends.sql.dialects.mssql import SqlServer
@@ -16,7 +17,7 @@ from backends.sql.dialects.oracle import Oracle
 from backends.sql.dialects.postgres import Postgres
 from backends.sql.dialects.sqlite import READ_ONLY, SQLite
 from backends.sql.sessions import Engine
-from backends.sql.settings import SettingsError, SqlSettings
+from backends.sql.settings import SqlSettings
 from backends.sql.threads import threaded
 
 DIALECTS: dict[str, type[Dialect]] = {

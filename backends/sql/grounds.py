@@ -11,13 +11,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from backends.contract import Field, Write
+from backends.kit.settings_errors import SettingsError, unknown
 from backends.sql.dialects.base import FOLDS, Dialect
 from backends.sql.faults import Places
 from backends.sql.keys import Key
 from backends.sql.model import Default, Fixed
 from backends.sql.natives import Native
 from backends.sql.reflection import DECLARED, Foreign, Schema, Source, Unique
-from backends.sql.settings import Constant, EntitySettings, SettingsError, SqlSettings, unknown
+from backends.sql.settings import Constant, EntitySettings, SqlSettings
 
 
 @dataclass(frozen=True, slots=True)

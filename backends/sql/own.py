@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.contract import Change, ConflictError, Fields, NotFoundError, Record, RejectedError, Value
+from backends.kit.settings_errors import SettingsError
 from backends.sql.model import ColumnField, Entity, ListField, LookupField, SideField
 from backends.sql.procedures import Procedure
 from backends.sql.reading import Reading
 from backends.sql.sessions import Session
-from backends.sql.settings import ProcedureSettings, SettingsError
+from backends.sql.settings import ProcedureSettings
 
 
 @dataclass(frozen=True, slots=True)

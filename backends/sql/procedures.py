@@ -20,10 +20,11 @@ from backends.contract import (
     UnavailableError,
     Value,
 )
+from backends.kit.settings_errors import SettingsError
 from backends.sql.faults import NOWHERE, Places
 from backends.sql.model import ColumnField, Entity, ListField, LookupField, SideField
 from backends.sql.sessions import Session
-from backends.sql.settings import ProcedureSettings, SettingsError
+from backends.sql.settings import ProcedureSettings
 
 _MEANINGS: Mapping[str, type[BackendError]] = {
     "conflict": ConflictError,

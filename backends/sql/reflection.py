@@ -12,9 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from backends.kit.settings_errors import SettingsError, unknown
 from backends.sql.dialects.base import Dialect
 from backends.sql.names import Folded
-from backends.sql.settings import SettingsError, unknown
 
 DECLARED = "declared"
 """Where a column's `info` keeps the type the schema declares, once a dialect has put a better one in its place."""

@@ -6,8 +6,6 @@ live schema at start, ignoring case; one that is not there raises `SettingsError
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,23 +15,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, f
 
 Constant = bool | int | Decimal | datetime | date | str | None
 """A value written in the configuration."""
-
-
-class SettingsError(ValueError):
-    """A setting does not fit the live schema: `path` is the way to it (``entities.employees.key``)."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
-
-
-def unknown(path: str, what: str, name: str, known: Iterable[str]) -> SettingsError:
-    """Say that there is no `name`, and which name was probably meant."""
-    names = {candidate.casefold(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.6)
-    hint = f"; did you mean {names[close[0]]!r}?" if close else ""
-    return SettingsError(path, f"there is no {what} {name!r}{hint}")
 
 
 def _several(value: Any) -> Any:
@@ -356,7 +337,11 @@ class SqlSettings(_Settings):
     )
     timezone: str = Field(default="UTC", description="The zone of timestamps that are stored without one.")
     replica: SecretStr | None = Field(
-        default=None, description="The URL of a copy for searches and reads that need not be of this moment."
+        default=None,
+        description="The URL of a copy that answers searches; records by key are always read where they are written.",
+    )
+    replica_lag_seconds: float = Field(
+        default=5.0, ge=0, description="How far the copy may be behind: so long after a write searches avoid it."
     )
     pool: PoolSettings = Field(default_factory=PoolSettings, description="The connection pool.")
     entities: dict[str, EntitySettings] = Field(min_length=1, description="The entities, by name.")

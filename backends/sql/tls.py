@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 
-from backends.sql.settings import SettingsError, TlsSettings
+from backends.kit.settings_errors import SettingsError
+from backends.sql.settings import TlsSettings
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
