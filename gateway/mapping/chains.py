@@ -52,7 +52,8 @@ class Chain:
 
     `decode` is None where native values are SCIM values as they are. `steps` run from SCIM to native. `keep` is that of
     the configuration. `limit`: characters the field takes. `one_way`: it is never read; `merges`: it writes only a part
-    of the native value; `transparent`: values pass unaltered both ways; `strict`: empty is no value, and the reverse.
+    of the native value; `transparent`: values pass unaltered both ways; `strict`: empty is no value, and the
+    reverse; `has_empty`: there is a native value for no value at all.
     """
 
     attribute: Attribute
@@ -64,6 +65,7 @@ class Chain:
     merges: bool = field(init=False, default=False)
     transparent: bool = field(init=False, default=False)
     strict: bool = field(init=False, default=False)
+    has_empty: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "one_way", any(step.one_way for step in self.steps))
@@ -73,6 +75,14 @@ class Chain:
         # Nothing is written for no value, and nothing there reads as no value.
         lax = any(step.handles_none for step in self.steps)
         object.__setattr__(self, "strict", not (lax or self.merges or self.one_way))
+        object.__setattr__(self, "has_empty", self._has_empty())
+
+    def _has_empty(self) -> bool:
+        try:
+            self.write(None)
+        except Refused:
+            return False
+        return True
 
     @property
     def arity(self) -> int:
@@ -85,7 +95,7 @@ class Chain:
     @property
     def ordered(self) -> bool:
         """Whether native order is the order of the values, so that the backend may sort."""
-        return all(step.ordered for step in self.steps)
+        return all(step.ordered and step.total for step in self.steps)
 
     @property
     def faithful(self) -> bool:
@@ -135,15 +145,6 @@ class Chain:
             raise Refused("cannot be removed: the system behind always has a value for it")
         self._check_kept(value, back, native)
         return native, back
-
-    @property
-    def has_empty(self) -> bool:
-        """Whether there is a native value for no value at all."""
-        try:
-            self.write(None)
-        except Refused:
-            return False
-        return True
 
     def listed(self, value: Any) -> tuple[Any, ...]:
         """Name the native values declared to mean `value`, and the one that is written for it."""

@@ -109,11 +109,21 @@ class Shape:
 
     def _compare(self, terms: Terms, name: str, op: ScimOp, value: Any) -> Condition:
         leaf = self.leaves.get(name)
+        if leaf is not None and name == PRIMARY:
+            return self._compare_primary(terms, leaf, op, value)
         if leaf is not None:
             return leaf.ask(terms, op, value)
         sub = self.attribute.sub(name) or self.attribute
         constants = {**self.fixed, **self.defaults}
         return constant_condition(sub, constants.get(name), op, value)
+
+    def _compare_primary(self, terms: Terms, leaf: Leaf, op: ScimOp, value: Any) -> Condition:
+        """Compare what reads as true or as no word about it."""
+        primary = leaf.ask(terms, ScimOp.EQ, True)
+        if op is ScimOp.PR:
+            return primary
+        found = NEVER if value is False else terms.negate(primary) if value is None else primary
+        return found if op is ScimOp.EQ else terms.negate(found)
 
 
 def says(name: str, value: Any) -> bool:

@@ -35,6 +35,7 @@ def day(arguments: Any, site: Site) -> Codec:
     write, read, ordered = day_format(found, site, zone)
     # A field of times may hold any hour of a day.
     sole = one_spelling(found.get("format")) and site.native is not datetime
+    total = site.native in (date, datetime) and not marks
     ordered = ordered and sole
     text = site.attribute.type is Type.STRING
     if not text and site.attribute.type is not Type.DATE_TIME:
@@ -58,7 +59,7 @@ def day(arguments: Any, site: Site) -> Codec:
 
     def ask(ask: Ask) -> Answer | None:
         if ask.op is Op.PR:
-            return _present(ask, marks)
+            return _present(ask, marks, total=total)
         if ask.op is Op.EQ:
             return Answer((Ask(Op.EQ, encode(ask.value)),)) if sole else None
         if ask.op not in _ORDER or text or not ordered:
@@ -79,6 +80,7 @@ def day(arguments: Any, site: Site) -> Codec:
         kinds,
         handles_none=bool(marks),
         many_to_one=len(marks) > 1 or not sole,
+        total=total,
         ordered=ordered and not marks,
     )
 
@@ -90,6 +92,7 @@ def timestamp(arguments: Any, site: Site) -> Codec:
     zone = zone_option(found)
     marks = magic_option(found, site)
     write, read, ordered = stamp_format(found, site, zone)
+    total = site.native is datetime and not marks
     if site.attribute.type is not Type.DATE_TIME:
         raise ValueError(f"is for dateTime; the attribute is of type {site.attribute.type}")
 
@@ -109,7 +112,7 @@ def timestamp(arguments: Any, site: Site) -> Codec:
 
     def ask(ask: Ask) -> Answer | None:
         if ask.op is Op.PR:
-            return _present(ask, marks)
+            return _present(ask, marks, total=total)
         if ask.op is Op.EQ:
             native = encode(ask.value)
             if read(native) != instant(ask.value):
@@ -136,7 +139,8 @@ def timestamp(arguments: Any, site: Site) -> Codec:
         (str,),
         kinds,
         handles_none=bool(marks),
-        many_to_one=not ordered,
+        many_to_one=not ordered or len(marks) > 1,
+        total=total,
         ordered=ordered and not marks,
     )
 
@@ -197,10 +201,10 @@ def until(arguments: Any, site: Site) -> Codec:
     )
 
 
-def _present(ask: Ask, marks: tuple[Any, ...]) -> Answer:
-    """Present is what is neither empty nor a mark; a value nobody can read may be among it."""
+def _present(ask: Ask, marks: tuple[Any, ...], *, total: bool) -> Answer:
+    """Present is what is neither empty nor a mark; in a field of text, something nobody can read may be among it."""
     if not marks:
-        return Answer((ask,), exact=False)
+        return Answer((ask,), exact=total)
     return Answer((*(Ask(Op.EQ, mark) for mark in marks), Ask(Op.EQ, None)), exact=False, negated=True)
 
 
