@@ -78,6 +78,8 @@ class Path:
             found = _TOKEN.match(text, position)
             if found is None or (found["dot"] is None) == (_is_name(found) and position > 0):
                 raise PathError(f"{text!r} is no path: at character {position + 1}")
+            if steps and isinstance(steps[-1], Where) and not _is_name(found):
+                raise PathError(f"{text!r} is no path: an element known by a member has members, no elements")
             steps.append(_step(found))
             position = found.end()
         if len(steps) > _DEEP:
