@@ -40,13 +40,13 @@ class Column:
         except (DocumentError, WireError) as error:
             raise BackendError(f"the system's value of {name} cannot be read") from error
 
-    def text(self, value: Scalar, name: str) -> str:
+    def text(self, value: Scalar, name: str, column: str = "") -> str:
         """Write a value as text; raise `RejectedError` naming the field for one that cannot be sent as it is."""
         try:
             return check(str(self.wire.write(value)), self.leaf)
         except (UnfitError, WireError, UnicodeError) as error:
             reason = str(error) if isinstance(error, UnfitError) else "the value cannot be written"
-            raise RejectedError(reason, name) from error
+            raise RejectedError(f"{column}: {reason}" if column else reason, name) from error
 
     def nothing(self) -> Any:
         """What stands for no value."""
@@ -145,7 +145,7 @@ class FieldPlan:
                 else:
                     column.path.place(element, None if nothing is AUTO else nothing)
             else:
-                column.path.place(element, column.text(value, f"{self.name}.{name}"))
+                column.path.place(element, column.text(value, self.name, name))
         return element
 
 

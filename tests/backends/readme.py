@@ -11,10 +11,12 @@ from backends.conformance.scaffold import scaffold
 from backends.contract import Backend, Context
 from backends.memory import MemoryBackend, MemorySettings
 from backends.rest import RestBackend, RestSettings
+from backends.soap import SoapBackend, SoapSettings
 from backends.sql import SqlBackend, SqlSettings
 from tests.backends.harnesses import settings
 from tests.backends.poor import PoorBackend, PoorSettings, PoorSystem
 from tests.backends.rest import systems
+from tests.backends.soap.systems import staff
 
 BACKENDS = Path(__file__).parents[2] / "backends"
 SQL: Mapping[str, Any] = {
@@ -34,9 +36,11 @@ SQL: Mapping[str, Any] = {
 def backends() -> dict[str, tuple[Backend[Any], str]]:
     """Construct one of each kind, with the entity that can do most."""
     rest = RestSettings.model_validate(systems.proper("https://people.example.com"))
+    soap = SoapSettings.model_validate(staff("https://people.example.com"))
     return {
         "memory": (MemoryBackend(settings(), Context("memory")), "people"),
         "rest": (RestBackend(rest, Context("rest")), "people"),
+        "soap": (SoapBackend(soap, Context("soap")), "people"),
         "sql": (SqlBackend(SqlSettings.model_validate(SQL), Context("sql")), "people"),
         "poorest": (PoorBackend(PoorSettings(), Context("poor"), PoorSystem()), "people"),
     }
@@ -50,7 +54,9 @@ def pages() -> dict[Path, str]:
         "test": _code(files["tests/test_conformance.py"]),
         "capabilities": capability_table(backends()),
     }, BACKENDS / "memory" / "README.md": {"settings": settings_tables(MemorySettings)},
-       BACKENDS / "rest" / "README.md": {"settings": settings_tables(RestSettings)}}  # fmt: skip
+       BACKENDS / "rest" / "README.md": {"settings": settings_tables(RestSettings)},
+       BACKENDS / "sql" / "README.md": {"settings": settings_tables(SqlSettings)},
+       BACKENDS / "soap" / "README.md": {"settings": settings_tables(SoapSettings)}}  # fmt: skip
     found = {}
     for path, parts in made.items():
         text = path.read_text(encoding="utf-8")
