@@ -147,7 +147,7 @@ class Reading:
             raise BackendError("the system ignores how its list is paged")
         taken = part.elements[skip : skip + query.limit]
         natives = await self._visible(taken, listing)
-        if chosen.needed:
+        if query.where is not None:
             kept = [native for native in natives if chosen.test(self.light(native, chosen.needed))]
             if len(kept) < len(natives) and (query.total or query.offset):
                 raise BackendError("the system does not filter as its settings say")
