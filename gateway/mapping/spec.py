@@ -99,26 +99,30 @@ class AttributeSpec(Spec):
     places whose values are read together and written to the first that takes them.
     """
 
-    field: str | None = Field(None, description="the native field")
-    fields: Names = Field((), description="several native fields for one attribute; the codec puts them together")
-    rows: str | None = Field(None, description="a native field made of rows, each one value of the attribute")
-    each: dict[str, AttributeForm] = Field({}, description="sub-attribute -> column of the row")
-    constant: Constant = Field(None, description="a value that is always this one")
-    parts: dict[str, AttributeForm] = Field({}, description="sub-attribute -> where it lives")
-    sources: tuple[AttributeForm, ...] = Field((), description="several places, in order of preference")
-    many: bool | None = Field(
-        None, description="whether the native field has several values; needed only where the backend cannot tell"
+    field: str | None = Field(None, description="The native field.")
+    fields: Names = Field((), description="Several native fields for one attribute; `join` makes one of them.")
+    rows: str | None = Field(None, description="The native field whose rows are the values of the attribute.")
+    each: dict[str, AttributeForm] = Field({}, description="Which column of a row is which sub-attribute.")
+    constant: Constant = Field(None, description="A value that stands in no field: it is always this one.")
+    parts: dict[str, AttributeForm] = Field({}, description="Where each sub-attribute lives; written without this key.")
+    sources: tuple[AttributeForm, ...] = Field(
+        (), description="Several places, the preferred first; written as a list, without this key."
     )
-    codec: Codecs = Field((), description="how values are written and read")
+    many: bool | None = Field(
+        None, description="Whether the native field has several values; needed only where the backend cannot tell."
+    )
+    codec: Codecs = Field((), description="How values are written and read: a codec, or a list from SCIM to native.")
     keep: Literal["spelling", "parts", "unknown"] | None = Field(
         None,
-        description="store what was sent and return it for as long as the native value means the same: "
-        "another spelling, sub-attributes the field cannot hold, or values the codec has no native form for",
+        description="Keep what was sent beside the native value and return it for as long as that one means the same: "
+        "another `spelling`, `parts` one field cannot tell apart, values the codec does not know (`unknown`).",
     )
-    reference: Names = Field((), description="the value is the id of a resource of this type (or one of these)")
-    by: str | None = Field(None, description="the native field of the referenced entity the reference holds; its key")
-    show: str | None = Field(None, description="the native field of the referenced entity to show as display name")
-    write: Literal["always", "create", "never"] = Field("always", description="narrows when the attribute may change")
+    reference: Names = Field((), description="The field refers to resources of this type, or of one of these.")
+    by: str | None = Field(None, description="The field of the referenced entity the reference holds, if not its key.")
+    show: str | None = Field(None, description="The field of the referenced entity that is shown as its name.")
+    write: Literal["always", "create", "never"] = Field(
+        "always", description="When the attribute may change, if less often than the backend allows."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> AttributeSpec:
@@ -162,7 +166,9 @@ AttributeForm = Annotated[AttributeSpec, BeforeValidator(_attribute), _Forms()]
 class DeadMark(Spec):
     """`on_delete: {set: …}`: deleting writes these native values, and a record that has them is not there."""
 
-    set: dict[str, str | int | float | bool | date] = Field(description="native field -> the value that marks the dead")
+    set: dict[str, str | int | float | bool | date] = Field(
+        description="Native fields and the values that mark the dead."
+    )
 
     @field_validator("set")
     @classmethod
@@ -205,27 +211,30 @@ def _extension(value: Any) -> Any:
 class ResourceSpec(Spec):
     """One resource type of one tenant: which entity holds it, and where each attribute lives."""
 
-    backend: str = Field(description="the name of a backend, or `gateway` for a type kept whole in the store")
-    entity: str = Field("", description="the backend's entity that holds the records")
-    attributes: dict[str, AttributeForm] = Field({}, description="SCIM path -> native field")
+    backend: str = Field(description="The name of the backend that holds the records.")
+    entity: str = Field("", description="The backend's entity whose records are the resources.")
+    attributes: dict[str, AttributeForm] = Field({}, description="Where each attribute lives: SCIM path -> place.")
     unmapped: Literal["keep", "drop", "refuse"] = Field(
-        "refuse", description="what becomes of attributes without a place: kept by the gateway, dropped, or refused"
+        "refuse", description="What becomes of what has no place: kept by the gateway, dropped, or refused with 400."
     )
     on_delete: OnDelete = Field(
-        description="what DELETE does: delete the record, mark it with {set: {field: value}}, or refuse"
+        description="What DELETE does: `delete` the record, `{ set: { field: value } }` to mark it, or `refuse`."
     )
     on_deactivate: Literal["delete", "refuse"] | None = Field(
-        None, description="what `active: false` does where `active` has no place"
+        None, description="What a deactivation does where `active` has no place."
     )
     on_conflict: Literal["reject", "adopt", "reactivate"] = Field(
-        "reject", description="what a create does that meets an existing account"
+        "reject", description="What a create does that meets an account which is there."
     )
-    endpoint: str | None = Field(None, description="the endpoint; the resource type's own if left out")
-    urn: str | None = Field(None, alias="schema", description="URN of the base schema of a type of your own")
+    endpoint: str | None = Field(None, description="The endpoint; the resource type's own if left out.")
+    urn: str | None = Field(None, alias="schema", description="URN of the base schema of a type of your own.")
     extensions: tuple[Annotated[ExtensionSpec, BeforeValidator(_extension)], ...] | None = Field(
-        None, description="URNs of the extensions; those of the standard type if left out"
+        None, description="URNs of the extensions; those of the standard type if left out."
     )
-    overrides: dict[str, OverrideSpec] = Field({}, description="SCIM path -> what differs from the schema")
+    overrides: dict[str, OverrideSpec] = Field(
+        {},
+        description="What differs from the schema: SCIM path -> mutability, required, returned, uniqueness, caseExact.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> ResourceSpec:
