@@ -26,8 +26,6 @@ from gateway.scim.schema import COMMON, Mutability, ResourceType, Type
 
 _NEVER_KEPT = ("active", "password")
 """What has to have a place of its own: whether an account is active, and its password (DESIGN §6)."""
-GATEWAY = "gateway"
-"""The backend of a type that is kept whole in the store."""
 
 
 def utc_now() -> datetime:
@@ -122,15 +120,12 @@ class _Compilation:
             if policy is not None:
                 self.problems.add(("on_deactivate",), "is for systems where active has no place; here it has one")
         elif policy is None:
-            if self.spec.backend != GATEWAY:
-                reason = "active has no place: map it, or say on_deactivate: delete or refuse"
-                self.problems.add(("attributes",), reason)
+            reason = "active has no place: map it, or say on_deactivate: delete or refuse"
+            self.problems.add(("attributes",), reason)
         else:
             places["active"] = Constant(self.paths["active"], True)
 
     def _check_required(self, groups: Mapping[str, Iterable[Entry]]) -> None:
-        if self.spec.backend == GATEWAY:
-            return
         for attribute in self.resource_type.schema.attributes:
             override = self.spec.overrides.get(attribute.name)
             required = attribute.required if override is None or override.required is None else override.required
@@ -198,7 +193,7 @@ class _Compilation:
 
     def _kept(self, groups: Mapping[str, Iterable[Entry]]) -> frozenset[str]:
         """Name what the gateway keeps whole."""
-        if self.spec.unmapped != "keep" and self.spec.backend != GATEWAY:
+        if self.spec.unmapped != "keep":
             return frozenset()
         common = {attribute.name for attribute in COMMON}
         return frozenset(

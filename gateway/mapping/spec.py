@@ -212,7 +212,7 @@ class ResourceSpec(Spec):
     """One resource type of one tenant: which entity holds it, and where each attribute lives."""
 
     backend: str = Field(description="The name of the backend that holds the records.")
-    entity: str = Field("", description="The backend's entity whose records are the resources.")
+    entity: str = Field(min_length=1, description="The backend's entity whose records are the resources.")
     attributes: dict[str, AttributeForm] = Field({}, description="Where each attribute lives: SCIM path -> place.")
     unmapped: Literal["keep", "drop", "refuse"] = Field(
         "refuse", description="What becomes of what has no place: kept by the gateway, dropped, or refused with 400."
@@ -235,12 +235,6 @@ class ResourceSpec(Spec):
         {},
         description="What differs from the schema: SCIM path -> mutability, required, returned, uniqueness, caseExact.",
     )
-
-    @model_validator(mode="after")
-    def _check(self) -> ResourceSpec:
-        if self.backend != "gateway" and not self.entity:
-            raise ValueError("entity: is missing; name the backend's entity that holds the records")
-        return self
 
 
 AttributeSpec.model_rebuild()

@@ -268,7 +268,7 @@ def test_a_codec_of_ones_own_cannot_replace_a_known_one() -> None:
 WHOLE = {"backend": "b", "entity": "e", "on_delete": "delete"}
 SHAPES: list[tuple[dict[str, Any], str]] = [
     ({"entity": "e", "on_delete": "delete"}, "backend"),
-    ({"backend": "b", "on_delete": "delete"}, "entity: is missing"),
+    ({"backend": "b", "on_delete": "delete"}, "entity Field required"),
     ({"backend": "b", "entity": "e"}, "on_delete"),
     ({**WHOLE, "on_delete": "forget"}, "on_delete"),
     ({**WHOLE, "on_delete": {"set": {}}}, "name at least one field"),
