@@ -108,7 +108,9 @@ class Explanation:
             for name, value in part.items()
             if not entity.fields[name].settings.apart
         }
-        if plain or entity.where:
+        touched = {*change.set, *change.add, *change.remove}
+        through = any(entity.fields[name].settings.through for name in touched)
+        if plain or entity.where or through or not touched:
             yield from self._read(entity, key)
         texts = {**marked(entity, entity.described), "key": KEY_MARK, "@version": Mark("{@version}")}  # type: ignore[arg-type]
         for call in entity.update:

@@ -128,7 +128,8 @@ class Writing:
         apart = sorted(name for name in names if entity.fields[name].settings.apart)
         progress = Progress(key)
         changed, found = False, None
-        if names - set(apart) or expect is not None or entity.where or not names:
+        through = any(entity.fields[name].links is None for name in apart)
+        if names - set(apart) or expect is not None or entity.where or not names or through:
             native = await self._reading.native(key)
             version = _expected(native, expect)
             rest = _without(change, apart)
@@ -136,7 +137,12 @@ class Writing:
             key = found.key if found is not None else key
         for name in apart:
             # One that goes on under another key finds its values there.
-            changed |= await self._links.change(entity, name, key, change, progress)
+            try:
+                changed |= await self._links.change(entity, name, key, change, progress)
+            except RejectedError:
+                if progress.doubtful:
+                    await self._reading.native(key)
+                raise
         if progress.doubtful and not changed:
             await self._reading.native(key)
         return Outcome(changed, found)
