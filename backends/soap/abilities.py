@@ -21,7 +21,9 @@ def abilities(entity: EntitySettings) -> Capabilities:
     logic = set()
     if entity.list is not None and entity.list.query is not None:
         logic |= {"and"} if entity.list.query.all_of is not None else set()
-        logic |= {"or"} if entity.list.query.any_of is not None else set()
+        # A choice can be asked for only where every condition is one of the query's.
+        every = all(item.query is not None for item in entity.filters)
+        logic |= {"or"} if entity.list.query.any_of is not None and every else set()
     writes = {name for name in ("create", "update", "delete") if getattr(entity, name)}
     links = [field.links for field in entity.fields.values() if field.links is not None]
     if any(one.add is not None or one.remove is not None for one in links):

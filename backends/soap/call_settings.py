@@ -293,6 +293,8 @@ class FilterSettings(Section):
     def _asked(self) -> FilterSettings:
         if sum(way is not None for way in (self.arguments, self.query, self.call)) != 1:
             raise ValueError("a filter has one of arguments, query and call")
+        if self.query is not None and "in" in self.op:
+            raise ValueError("a query asks for one value at a time: `in` needs arguments or a call")
         if self.query is not None and self.escape is None and self.signs is None and self.op != ("pr",):
             raise ValueError("a query needs to know how values are escaped: escape, or signs")
         return self

@@ -171,19 +171,19 @@ class SoapClient:
         return self._reply(call, answer, fields)
 
     def _reply(self, call: Call, answer: Answer, fields: Sequence[str] | None) -> Reply:
-        status, output = answer.status, call.operation.output
+        status, output, depth = answer.status, call.operation.output, self._settings.limits.depth
         if not answer.body.strip():
             if 200 <= status < 300 and (output.tag is None or status in (202, 204)):
                 return Reply(None, cookies=answer.cookies)
             raise _garbage(answer, call)
         try:
-            root = parse(answer.body, self._settings.limits.depth, _encoding(answer))
+            root = parse(answer.body, _encoding(answer))
             inside = _inside(root)
             if inside is not None and etree.QName(inside).namespace in ENVELOPES:
                 return self._fault(call, answer, inside, fields)
             if status >= 300 or not self._fits(inside, call.operation):
                 raise _garbage(answer, call)
-            document = read(inside) if inside is not None else None
+            document = read(inside, depth) if inside is not None else None
             rule = find(call.rules, None, document)
             if rule is None and call.decode is not None:
                 document = self._decoded(call, document)
@@ -199,7 +199,7 @@ class SoapClient:
     def _fault(self, call: Call, answer: Answer, element: etree._Element, fields: Sequence[str] | None) -> Reply:
         if etree.QName(element).localname != "Fault":
             raise _garbage(answer, call)
-        fault = fault_of(element)
+        fault = fault_of(element, self._settings.limits.depth)
         rule = find(call.rules, fault, fault.document)
         cause = FaultError(f"fault {' '.join(sorted(fault.codes))} from {call.operation.name}")
         if rule is None:
@@ -226,7 +226,7 @@ class SoapClient:
         if text is None:
             return document
         depth = self._settings.limits.depth
-        found = decode(text.encode(), "utf-8", depth) if call.json else read(parse(text.encode(), depth, "utf-8"))
+        found = decode(text.encode(), "utf-8", depth) if call.json else read(parse(text.encode(), "utf-8"), depth)
         return call.decode.place(document, found)
 
     async def _log_in(self) -> Token:

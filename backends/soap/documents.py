@@ -23,10 +23,10 @@ class DocumentError(ValueError):
     """A text that is no XML, or XML that may not be: with a DTD, too deep, or referring in circles."""
 
 
-def parse(text: bytes, depth: int, encoding: str | None = None) -> etree._Element:
+def parse(text: bytes, encoding: str | None = None) -> etree._Element:
     """Parse XML from a stranger; raise `DocumentError`.
 
-    No DTD (so no entities), nothing fetched, at most `depth` elements deep, and libxml2's own limits stay on (X2).
+    No DTD (so no entities), nothing fetched, and libxml2's own limits of depth and length stay on (X2).
     `encoding` is what the transport said, which goes before what the text says (RFC 7303).
     """
     try:
@@ -45,17 +45,16 @@ def parse(text: bytes, depth: int, encoding: str | None = None) -> etree._Elemen
     info = root.getroottree().docinfo
     if info.doctype or info.internalDTD is not None:
         raise DocumentError("a DTD is not accepted")
-    if root.xpath(f"boolean({'/*' * (depth + 1)})"):
-        raise DocumentError("nested too deep")
     return root
 
 
-def read(element: etree._Element) -> Any:
-    """Read an element as a document; raise `DocumentError` for references in circles, or too many of them.
+def read(element: etree._Element, depth: int) -> Any:
+    """Read an element as a document; raise `DocumentError` for one more than `depth` elements deep (X2), for references
+    in circles, or too many of them.
 
     What SOAP 1.1 encoding says elsewhere (``href="#id"``) is put in its place.
     """
-    return _read(element, _Anchors(element), 0)
+    return _read(element, _Anchors(element), 0, depth)
 
 
 class _Anchors:
@@ -72,7 +71,9 @@ class _Anchors:
         return self._found.get(reference.removeprefix("#"))
 
 
-def _read(element: etree._Element, anchors: _Anchors, hops: int) -> Any:
+def _read(element: etree._Element, anchors: _Anchors, hops: int, depth: int) -> Any:
+    if depth < 0:
+        raise DocumentError("nested too deep")
     if hops:
         anchors.read += 1
         if hops > HOPS or anchors.read > REFERRED:
@@ -82,7 +83,7 @@ def _read(element: etree._Element, anchors: _Anchors, hops: int) -> Any:
         return element.text or ""
     reference = element.get("href", "")
     if reference.startswith("#") and len(element) == 0 and (there := anchors.find(reference)) is not None:
-        return _read(there, anchors, hops + 1)
+        return _read(there, anchors, hops + 1, depth)
     if element.get(_NIL, "").strip() in ("true", "1"):
         return None
     found: dict[str, Any] = {}
@@ -93,7 +94,7 @@ def _read(element: etree._Element, anchors: _Anchors, hops: int) -> Any:
     several: set[str] = set()
     for child in element:
         name = etree.QName(child).localname
-        value = _read(child, anchors, hops)
+        value = _read(child, anchors, hops, depth - 1)
         if name not in found:
             found[name] = value
         elif name in several:

@@ -48,9 +48,12 @@ class Fault:
     document: Any = field(repr=False)
 
 
-def fault_of(element: etree._Element) -> Fault:
-    """Read a Fault element of SOAP 1.1 or 1.2; namespaces of codes play no part, servers are careless with them."""
-    native = read(element)
+def fault_of(element: etree._Element, depth: int) -> Fault:
+    """Read a Fault element of SOAP 1.1 or 1.2; namespaces of codes play no part, servers are careless with them.
+
+    Raises `DocumentError` for one that is nested too deep.
+    """
+    native = read(element, depth)
     native = native if isinstance(native, dict) else {}
     if etree.QName(element).namespace == ENVELOPES[1]:
         code = native.get("Code")

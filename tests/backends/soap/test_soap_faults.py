@@ -151,6 +151,6 @@ async def test_codes_inside_normal_answers_are_errors(old: LegacyServer, legacy:
 def test_faults_of_any_shape_are_read(inside: str, version: str) -> None:
     """A fault with parts missing is still a fault."""
     element = etree.fromstring(fault(inside, version))[0][0]
-    found = fault_of(element)
+    found = fault_of(element, 64)
     assert isinstance(found.codes, frozenset)
     assert set(found.document) == {"code", "subcodes", "text", "detail"}

@@ -104,6 +104,7 @@ WRONG: list[tuple[str, Any]] = [
     ("entities/people/filters", [{"field": "nothing", "arguments": {}}]),
     ("entities/people/filters", [{"field": "login", "query": "x '{value}'"}]),
     ("entities/people/filters", [{"field": "login", "query": "x '{value}'", "escape": {"''": ""}}]),
+    ("entities/people/filters", [{"field": "login", "op": "in", "query": "x '{value}'", "signs": "a-z"}]),
     ("entities/people/get/record", "a..b"),
     ("entities/people/get/arguments", {"Number": "{key"}),
     ("entities/people/list/paging", {"by": "token"}),
