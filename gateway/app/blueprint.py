@@ -13,7 +13,7 @@ from typing import Any
 
 from backends.contract import Backend, BackendError, Capabilities, Context, UnavailableError
 from gateway import identity
-from gateway.app import callers, exposure
+from gateway.app import callers, exposure, protected
 from gateway.app.contact import Described
 from gateway.app.types import known_schemas, resource_type
 from gateway.mapping import Factory, MappingError, ResourceMapping, compile_mapping
@@ -152,9 +152,11 @@ def draw(configuration: Configuration, plugins: Plugins) -> Blueprint:
     blueprint = Blueprint(configuration, backends, tenants, plugins.codecs())
     for tenant in tenants.values():
         try:
-            blueprint.mappings(tenant)
+            mappings = blueprint.mappings(tenant)
         except SettingsError as error:
             problems += error.problems
+        else:
+            problems += protected.problems(configuration, tenant, mappings)
     if problems:
         raise SettingsError(problems)
     return blueprint
@@ -253,16 +255,12 @@ def _dialect(configuration: Configuration, name: str, problems: list[Problem]) -
 def _check_types(configuration: Configuration, name: str, problems: list[Problem]) -> None:
     """What a caller may use must be there."""
     section = configuration.settings.tenants[name]
-    for at, known in (
-        ("tokens", section.tokens), ("basic", section.basic), ("certificates", section.certificates),
-        ("issuers", section.issuers),
-    ):  # fmt: skip
-        for position, caller in enumerate(known):
-            trail: Trail = ("tenants", name, at, position, "resource_types")
-            problems += [
-                configuration.problem(trail, f"there is no {kind}{nearest(kind, section.resources)}")
-                for kind in sorted(set(caller.resource_types or ()) - section.resources.keys())
-            ]
+    for at, caller in section.callers():
+        trail: Trail = ("tenants", name, *at, "resource_types")
+        problems += [
+            configuration.problem(trail, f"there is no {kind}{nearest(kind, section.resources)}")
+            for kind in sorted(set(caller.resource_types or ()) - section.resources.keys())
+        ]
 
 
 def _store_problems(configuration: Configuration) -> Iterator[Problem]:

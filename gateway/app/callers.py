@@ -63,6 +63,7 @@ class Callers:
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._fetched: list[FetchedKeys] = []
+        self.fetched: dict[tuple[str, str], FetchedKeys] = {}
         self.tokens: dict[str, StaticTokens] = {}
 
     def authenticator(
@@ -83,7 +84,7 @@ class Callers:
             ]
             methods.append(Certificates(accepted, now=self._now))
         if section.issuers:
-            methods.append(Jwt([issuer(one, self._keys(one)) for one in section.issuers], now=self._now))
+            methods.append(Jwt([issuer(one, self._keys(tenant, one)) for one in section.issuers], now=self._now))
         if section.introspection is not None:
             methods.append(self._introspection(section.introspection))
         if endpoint is not None:
@@ -98,7 +99,9 @@ class Callers:
         if section.oauth is None:
             return None
         clients = {
-            one.id: OAuthClient(one.id, tuple(one.secrets), self._client_keys(one), one.expires, permissions(one))
+            one.id: OAuthClient(
+                one.id, tuple(one.secrets), self._client_keys(tenant, one), one.expires, permissions(one)
+            )
             for one in section.oauth.clients
         }
         issuer = f"{self._public_url}/{tenant}"
@@ -112,22 +115,25 @@ class Callers:
         if self._session is not None:
             await self._session.close()
 
-    def _keys(self, section: IssuerSettings) -> Keys:
+    def _keys(self, tenant: str, section: IssuerSettings) -> Keys:
         if section.keys is not None:
             return PinnedKeys(read_keys(section.keys))
         get = self._outbound().get
-        return self._fetching(
-            from_issuer(get, section.issuer) if section.jwks_url is None else from_url(get, section.jwks_url)
-        )
+        fetch = from_issuer(get, section.issuer) if section.jwks_url is None else from_url(get, section.jwks_url)
+        return self._fetching(tenant, section.issuer, fetch)
 
-    def _client_keys(self, section: OAuthClientSettings) -> Keys | None:
+    def _client_keys(self, tenant: str, section: OAuthClientSettings) -> Keys | None:
         if section.keys is not None:
             return PinnedKeys(read_keys(section.keys))
-        return None if section.jwks_url is None else self._fetching(from_url(self._outbound().get, section.jwks_url))
+        if section.jwks_url is None:
+            return None
+        return self._fetching(tenant, section.id, from_url(self._outbound().get, section.jwks_url))
 
-    def _fetching(self, fetch: Fetch) -> Keys:
+    def _fetching(self, tenant: str, whose: str, fetch: Fetch) -> Keys:
+        """Fetch the keys of an issuer, or of a client, of one tenant."""
         keys = FetchedKeys(fetch, clock=self._clock)
         self._fetched.append(keys)
+        self.fetched[tenant, whose] = keys
         return keys
 
     def _introspection(self, section: IntrospectionSettings) -> Introspection:

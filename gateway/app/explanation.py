@@ -22,6 +22,7 @@ from gateway.app.rehearsal import Rehearsed, RehearsedMap, Step, Tape
 from gateway.identity import IdentityMap
 from gateway.identity.sqlite import file_of
 from gateway.server.auth import Grant, Presented
+from gateway.server.proxies import Addresses, Proxies
 from gateway.settings.values import Address
 from gateway.telemetry import logs
 
@@ -77,8 +78,10 @@ async def explain(
     try:
         await gateway.start()
         site = gateway.holder.site
-        waiting = replace(site.tenants[tenant], authenticator=_Anybody())
-        await gateway.holder.swap(replace(site, tenants={tenant: waiting}), grace=0)
+        # The rehearsal is nobody's request: it counts against no rate and no brake, and comes from nowhere.
+        known = replace(site.tenants[tenant], authenticator=_Anybody(), addresses=Addresses())
+        uncounted = replace(site, tenants={tenant: known}, sources=None, traffic=None, proxies=Proxies())
+        await gateway.holder.swap(uncounted, grace=0)
         section = blueprint.configuration.settings.server
         listener = await listeners.serve(bound, gateway.holder, observation, section, None)
         try:

@@ -14,6 +14,7 @@ from gateway.app.callers import Callers, addresses, proxies
 from gateway.app.contact import Contact, ContactObserver, Described
 from gateway.app.traffic import Counters, bounds
 from gateway.engine.accounts import Accounts
+from gateway.engine.audit import NoTrail, Trail
 from gateway.engine.bulk import Bulk
 from gateway.engine.guard import Bounds, Guard
 from gateway.engine.links import Resolver
@@ -39,8 +40,17 @@ class Observers(Observer, ContactObserver, LookupObserver, Protocol):
 class Gateway:
     """A blueprint brought to life. `start` once, `stop` once; `holder` has the site that is served in between."""
 
-    def __init__(self, blueprint: Blueprint, observer: Observers, *, public_url: str, identities: IdentityMap) -> None:
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        observer: Observers,
+        *,
+        public_url: str,
+        identities: IdentityMap,
+        trail: Trail | None = None,
+    ) -> None:
         self.blueprint = blueprint
+        self._trail = trail or NoTrail()
         self._observer = observer
         self._public_url = public_url
         self._described: dict[str, Described] = {}
@@ -75,7 +85,7 @@ class Gateway:
     async def _start(self) -> None:
         clock = asyncio.get_running_loop().time
         settings = self.blueprint.configuration.settings
-        self.counters = Counters(settings.cache.get_secret_value(), clock=clock)
+        self.counters = Counters(settings.shared_cache, clock=clock)
         id_key = settings.store.id_key.get_secret_value().encode("utf-8")
         self.callers = Callers(id_key, self._public_url, self.counters.seen, now=utc_now, clock=clock)
         self.guards = {
@@ -139,7 +149,7 @@ class Gateway:
         """Make the site with every tenant pending."""
         resolver = Resolver(self.identities, self._observer)
         renderer = Renderer(resolver)
-        resources = Resources(Accounts(self.identities, resolver, renderer), self._observer)
+        resources = Resources(Accounts(self.identities, resolver, renderer), self._observer, self._trail)
         queries = Queries(self.identities, resolver, renderer, self._observer)
         server = self.blueprint.configuration.settings.server
         return Site(
@@ -155,6 +165,7 @@ class Gateway:
             sources=counters.sources,
             traffic=counters.traffic,
             proxies=proxies(server.proxies),
+            trail=self._trail,
         )
 
     def _waiting(self, plan: TenantPlan, callers: Callers) -> TenantSite:
@@ -180,9 +191,14 @@ class Gateway:
     def _reached(self, waiting: TenantSite, plan: TenantPlan, described: Mapping[str, Described]) -> TenantSite:
         """Make the site of a tenant whose backends were met; raise `SettingsError` where one does not fit."""
         mappings = self.blueprint.mappings(plan, described)
+        rules = self.blueprint.configuration.settings.tenants[plan.name].protected
         served = {
             one.name: sites.served(
-                one, mappings[one.name], self.guards[one.spec.backend], described[one.spec.backend][one.spec.entity]
+                one,
+                mappings[one.name],
+                self.guards[one.spec.backend],
+                described[one.spec.backend][one.spec.entity],
+                rules.get(one.name),
             )
             for one in plan.resources
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
@@ -15,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from gateway.app.gateway import Gateway
 from gateway.engine.breaker import State
 from gateway.server.auth import StaticTokens
-from gateway.server.traffic.brake import KINDS
+from gateway.server.traffic.brake import KINDS, TalliesUnavailable
 from gateway.settings.model import ServerSettings
 from gateway.telemetry import logs
 from gateway.telemetry.loop import watch_lag
@@ -80,6 +81,7 @@ class Observation(TelemetryObserver):
         self.metrics.read("token_last_use_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.last_used))
         self.metrics.read("certificate_expiry_timestamp_seconds", _certificate(settings.server))
         self.metrics.read("brake_engaged", brakes.read)
+        self.metrics.read("jwks_age_seconds", lambda: _ages(gateway))
         return asyncio.create_task(_together(watch_lag(self.metrics), brakes.watch()), name="telemetry")
 
 
@@ -93,8 +95,9 @@ class _Brakes:
     async def watch(self) -> None:
         """Ask for ever."""
         while self._gateway.counters is not None:
-            engaged = await self._gateway.counters.tallies.engaged()
-            self._engaged = frozenset((one.tenant, one.kind) for one in engaged)
+            with contextlib.suppress(TalliesUnavailable):  # what was known last holds until it can be asked again
+                engaged = await self._gateway.counters.tallies.engaged()
+                self._engaged = frozenset((one.tenant, one.kind) for one in engaged)
             await asyncio.sleep(BRAKE_SECONDS)
 
     def read(self) -> Iterable[tuple[tuple[str, ...], float]]:
@@ -119,6 +122,13 @@ def _breakers(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:
 def _reached(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:
     for name, contact in gateway.contacts.items():
         yield (name,), float(contact.reached)
+
+
+def _ages(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:
+    """Give the age of the keys of each issuer whose keys were needed so far."""
+    for labels, keys in gateway.callers.fetched.items() if gateway.callers is not None else ():
+        if (age := keys.age) is not None:
+            yield labels, age
 
 
 def _tokens(

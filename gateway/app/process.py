@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.app import listeners
+from gateway.app.auditing import open_trail
 from gateway.app.blueprint import Blueprint
 from gateway.app.gateway import Gateway, identities
 from gateway.app.listeners import ListenError
@@ -66,8 +67,12 @@ async def running(
         if settings.admin is not None:
             admin = listeners.bind(settings.admin.listen)
             stack.callback(admin.close)
+        trail = open_trail(blueprint.configuration, observation.audit_failed)
+        if trail is not None:
+            stack.callback(trail.close)
         url = settings.server.public_url or f"http{'s' if tls else ''}://{bound.address}"
-        gateway = Gateway(blueprint, observation, public_url=url, identities=identities(blueprint, observation))
+        store = identities(blueprint, observation)
+        gateway = Gateway(blueprint, observation, public_url=url, identities=store, trail=trail)
         await gateway.start()
         stack.push_async_callback(gateway.stop)
         stack.callback(observation.watch(gateway).cancel)

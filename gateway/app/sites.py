@@ -11,6 +11,7 @@ from datetime import datetime
 from backends.contract import And, Compare, Field
 from gateway.app.blueprint import Blueprint, ResourcePlan, TenantPlan
 from gateway.engine.guard import Guard
+from gateway.engine.protection import compile_rule
 from gateway.engine.tenants import Limits, Served, Tenant
 from gateway.mapping import Links, ResourceMapping
 from gateway.scim import dialects, filters, paths
@@ -58,8 +59,14 @@ def public_type(checked: ResourceType, mapping: ResourceMapping) -> ResourceType
     return narrow_type(checked, None, {path: Override(required=True) for path in sorted(mapping.always)})
 
 
-def served(plan: ResourcePlan, mapping: ResourceMapping, guard: Guard, fields: Mapping[str, Field] | None) -> Served:
-    """Put together one resource type of one tenant."""
+def served(
+    plan: ResourcePlan,
+    mapping: ResourceMapping,
+    guard: Guard,
+    fields: Mapping[str, Field] | None,
+    protected: str | None = None,
+) -> Served:
+    """Put together one resource type of one tenant; `protected` is the rule that says what nobody changes."""
     narrowed = checked_type(plan, mapping)
     return Served(
         resource_type=narrowed,
@@ -67,6 +74,7 @@ def served(plan: ResourcePlan, mapping: ResourceMapping, guard: Guard, fields: M
         guard=guard,
         capabilities=guard.capabilities(plan.spec.entity),
         checked=_checked(narrowed, mapping, fields or {}),
+        protection=None if protected is None else compile_rule(narrowed, protected),
     )
 
 

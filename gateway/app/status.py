@@ -8,20 +8,30 @@ from typing import Any
 
 from gateway import __version__
 from gateway.app.gateway import Gateway
+from gateway.server.traffic.brake import TalliesUnavailable
 
 
 async def status(gateway: Gateway) -> Mapping[str, Any]:
     """Tell the state of everything; the words are fit for an operator and name no secret."""
     pending = set(gateway.pending())
-    engaged = [] if gateway.counters is None else await gateway.counters.tallies.engaged()
     return {
         "version": __version__,
         "python": platform.python_version(),
         "store": "usable" if await gateway.store_ready() else "unavailable",
         "backends": {name: _backend(gateway, name) for name in sorted(gateway.contacts)},
         "tenants": {name: "waiting" if name in pending else "served" for name in sorted(gateway.blueprint.tenants)},
-        "brakes": [f"{one.tenant}: {one.kind}" for one in engaged],
+        "brakes": await _brakes(gateway),
     }
+
+
+async def _brakes(gateway: Gateway) -> list[str] | None:
+    """Name the brakes that hold; None where that cannot be known for now."""
+    if gateway.counters is None:
+        return []
+    try:
+        return [f"{one.tenant}: {one.kind}" for one in await gateway.counters.tallies.engaged()]
+    except TalliesUnavailable:
+        return None
 
 
 def _backend(gateway: Gateway, name: str) -> Mapping[str, Any]:

@@ -19,10 +19,10 @@ from gateway.settings.traffic import BrakeSettings, RateSettings
 
 
 class Counters:
-    """Buckets, tallies and used assertions of one process; `cache` is that of the settings."""
+    """Buckets, tallies and used assertions of one process; `cache` is the URL of the shared one, None without any."""
 
-    def __init__(self, cache: str, *, clock: Callable[[], float]) -> None:
-        self._server: Server | None = None if cache == "memory" else server(cache)
+    def __init__(self, cache: str | None, *, clock: Callable[[], float]) -> None:
+        self._server: Server | None = None if cache is None else server(cache)
         buckets: Buckets = LocalBuckets(clock=clock)
         tallies: Tallies = LocalTallies(now=time.time)
         self.seen: Seen = LocalSeen(clock=clock)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gateway.engine.audit import Verb
 from gateway.engine.calls import Answer, Call
 from gateway.engine.resources import Resources
 from gateway.engine.tenants import Served
@@ -24,6 +25,8 @@ from gateway.scim.bulk import (
     resolve,
 )
 from gateway.scim.errors import ScimError, ScimType, refuse
+
+_VERBS: Mapping[str, Verb] = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class Bulk:
         progress.items[operation.index] = item
 
         async def work() -> Answer:
-            served, id, data = _ready(call, operation, progress)
+            served, id, data = self._made_ready(call, operation, progress)
             if id:
                 item["location"] = f"{call.base_url}{served.resource_type.endpoint}/{id}"
             return await self._run(call, operation, served, id, data)
@@ -107,6 +110,17 @@ class Bulk:
         item["response"] = errors.body(refusal)
         return None
 
+    def _made_ready(self, call: Call, operation: BulkOperation, progress: _Progress) -> tuple[Served, str, Any]:
+        """Make an operation ready; one that cannot be is an attempt too (M10)."""
+        try:
+            return _ready(call, operation, progress)
+        except ScimError as error:
+            endpoint, _, id = operation.path.strip("/").partition("/")
+            served = call.tenant.by_endpoint.get(endpoint.lower())
+            name = "" if served is None else served.name
+            self._resources.refused(call, _VERBS[operation.method], name, id or None, error)
+            raise
+
     async def _run(self, call: Call, operation: BulkOperation, served: Served, id: str, data: Any) -> Answer:
         inner = replace(call, if_match=operation.version, if_none_match=None, attributes=None, excluded=None)
         match operation.method:
@@ -131,7 +145,7 @@ class Bulk:
 
         async def work() -> Answer:
             try:
-                served, id, data = _ready(call, change, progress)
+                served, id, data = self._made_ready(call, change, progress)
                 return await self._run(call, change, served, id, data)
             except ScimError as error:
                 detail = f"the resource was created without its circular references: {error.detail}"

@@ -72,7 +72,8 @@ class Changes:
         tops = {operation.target.path.top.text for operation in operations}
         heavy = [name for name in served.heavy if name in tops]
         fast = None
-        if call.if_match is None and not tops & set(served.checked):
+        foreseen = served.protection is not None and served.protection.is_touched(operations)
+        if call.if_match is None and not foreseen and not tops & set(served.checked):
             fast = served.mapping.fast(operations)
         if fast is not None:
             brought = await self._fast(call, served, identity, fast, operations, quiet=quiet)
@@ -126,6 +127,8 @@ class Changes:
                 record, rendered = await self._accounts.current(call, served, identity, heavy)
                 check_match(call, rendered)
                 after = work(rendered)
+                if served.protection is not None:
+                    served.protection.check_new(after)
                 links = await self._accounts.resolver.links(
                     call, wanted=served.mapping.wanted(after, rendered.resource)
                 )

@@ -99,6 +99,7 @@ class Resources:
         work: Callable[[Call], Awaitable[Answer]],
     ) -> Answer:
         """Carry out one attempt to change something, and write down what became of it, whatever that is."""
+        call.notes.recorded = True
         noted = replace(call, notes=Notes(id))
         outcome: Outcome = "failed"
         status, reason = 500, None
@@ -115,23 +116,39 @@ class Resources:
             status = 503
             raise
         finally:
-            notes = noted.notes
-            self._trail.record(
-                Attempt(
-                    tenant=call.tenant.name,
-                    caller=call.caller.name,
-                    address=call.address,
-                    request_id=call.request_id,
-                    operation=operation,
-                    resource_type=served.name,
-                    id=notes.id,
-                    outcome=outcome,
-                    status=status,
-                    reason=reason,
-                    alterations=notes.alterations,
-                )
-            )
+            self._record(noted, operation, served.name, outcome, status, reason)
         return reply
+
+    def refused(self, call: Call, operation: Verb, resource_type: str, id: str | None, error: ScimError) -> None:
+        """Write down an operation of a bulk request that was refused before its resource was looked at."""
+        call.notes.recorded = True
+        outcome: Outcome = "refused" if error.status < 500 else "failed"
+        noted = replace(call, notes=Notes(id))
+        self._record(noted, operation, resource_type, outcome, error.status, error.scim_type)
+
+    def _record(
+        self, call: Call, operation: Verb, resource_type: str, outcome: Outcome, status: int, reason: str | None
+    ) -> None:
+        self._trail.record(
+            Attempt(
+                tenant=call.tenant.name,
+                caller=call.caller.name,
+                address=call.address,
+                request_id=call.request_id,
+                operation=operation,
+                resource_type=resource_type,
+                id=call.notes.id,
+                outcome=outcome,
+                status=status,
+                reason=reason,
+                alterations=call.notes.alterations,
+            )
+        )
+
+    async def _unprotected(self, call: Call, served: Served, id: str) -> None:
+        """Refuse what nobody changes through SCIM (X3)."""
+        if served.protection is not None:
+            await served.protection.check(self._accounts, call, served, id)
 
     async def _create(self, call: Call, served: Served, body: Any) -> Answer:
         body = self._rewritten(call, served, body)
@@ -139,6 +156,7 @@ class Resources:
 
     async def _replace(self, call: Call, served: Served, id: str, body: Any) -> Answer:
         body = self._rewritten(call, served, body)
+        await self._unprotected(call, served, id)
         if _deactivates(served, body):
             return await self._deactivate(call, served, id)
         return await self._changes.replace(call, served, id, body, call.tenant.dialect.validate_options)
@@ -154,11 +172,13 @@ class Resources:
         operations = patch.parse(dialect.patch(served.resource_type, body, count), served.resource_type, options)
         call.notes.alterations = audit.of_operations(operations)
         operations = patch.settle(operations, {"id": id})
+        await self._unprotected(call, served, id)
         if served.mapping.on_deactivate is not None and any(_is_deactivation(operation) for operation in operations):
             return await self._deactivate(call, served, id)
         return await self._changes.patch(call, served, id, operations, options)
 
     async def _delete(self, call: Call, served: Served, id: str) -> Answer:
+        await self._unprotected(call, served, id)
         identity = await self._accounts.identity(call, served, id)
         policy = served.mapping.on_delete
         if policy == "refuse":

@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -28,12 +29,13 @@ from gateway.server.drain import Drain
 from gateway.server.limits import ServerLimits
 from gateway.server.observer import ServerObserver
 from gateway.server.site import SiteHolder
-from gateway.server.traffic.brake import KINDS, Tallies
+from gateway.server.traffic.brake import KINDS, Tallies, TalliesUnavailable
 
 Status = Callable[[], Awaitable[Mapping[str, Any]]]
 """Tells the state of the process; the composition root knows it."""
 
 SECONDS = 15.0
+RETRY_SECONDS = 5.0
 MOST_BYTES = 4_096
 
 
@@ -95,7 +97,9 @@ class Admin:
 
     async def brake(self, _: web.Request) -> web.Response:
         """GET /brake."""
-        return answers.json_response(200, {"engaged": [asdict(one) for one in await self._tallies.engaged()]})
+        with _answerable():
+            engaged = await self._tallies.engaged()
+        return answers.json_response(200, {"engaged": [asdict(one) for one in engaged]})
 
     async def release(self, request: web.Request) -> web.Response:
         """POST /brake/release."""
@@ -108,8 +112,18 @@ class Admin:
         if kind is not None and kind not in KINDS:
             raise refuse(ScimType.INVALID_VALUE, f"kind: must be one of {', '.join(KINDS)}")
         kinds = KINDS if kind is None else (kind,)
-        released = [one for one in kinds if await self._tallies.release(tenant, one)]
+        with _answerable():
+            released = [one for one in kinds if await self._tallies.release(tenant, one)]
         return answers.json_response(200, {"tenant": tenant, "released": released})
+
+
+@contextmanager
+def _answerable() -> Iterator[None]:
+    try:
+        yield
+    except TalliesUnavailable as error:
+        detail = "the shared cache, which knows the brakes, cannot be asked for now"
+        raise ScimError(503, detail, retry_after=RETRY_SECONDS) from error
 
 
 def _told(authenticator: Authenticator) -> list[dict[str, Any]]:

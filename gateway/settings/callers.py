@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -142,6 +143,18 @@ class CallersSettings(Model):
     addresses: list[Network] = Field(
         default_factory=list, description="From where callers may come: `203.0.113.0/24`; everywhere if not said."
     )
+
+    def callers(self) -> Iterator[tuple[tuple[object, ...], CallerSettings]]:
+        """Yield everybody that may be known, with where below the tenant it stands."""
+        for name, known in (
+            ("tokens", self.tokens), ("basic", self.basic), ("certificates", self.certificates),
+            ("issuers", self.issuers),
+        ):  # fmt: skip
+            yield from (((name, position), one) for position, one in enumerate(known))
+        if self.introspection is not None:
+            yield ("introspection",), self.introspection
+        if self.oauth is not None:
+            yield from ((("oauth", "clients", position), one) for position, one in enumerate(self.oauth.clients))
 
     @property
     def has_callers(self) -> bool:

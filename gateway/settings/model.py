@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from gateway.mapping.spec import ResourceSpec
+from gateway.settings.audit import AuditSettings
 from gateway.settings.callers import CallersSettings, ProxySettings
 from gateway.settings.traffic import AdminSettings, BrakeSettings, RatesSettings
 from gateway.settings.values import Listen, Model, PublicUrl, TenantName, address
@@ -150,6 +151,11 @@ class TenantSettings(CallersSettings):
     limits: TenantLimitSettings = Field(default_factory=TenantLimitSettings, description="Bounds of this tenant.")
     rates: RatesSettings = Field(default_factory=RatesSettings, description="How much it may ask.")
     brake: BrakeSettings = Field(default_factory=BrakeSettings, description="When mass changes are held.")
+    protected: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="Accounts and groups nobody changes through SCIM, by a filter for each resource type: "
+        '`User: userName sw "svc-"`.',
+    )
     schemas: list[dict[str, Any]] = Field(
         default_factory=list, description="Schemas of one's own, in the form of RFC 7643 section 7."
     )
@@ -165,9 +171,16 @@ class Settings(Model):
     server: ServerSettings = Field(default_factory=ServerSettings, description="Where SCIM is served.")
     admin: AdminSettings | None = Field(None, description="The plane of operators; there is none if not said.")
     metrics: MetricsSettings | None = Field(None, description="Where metrics are served; nowhere if not said.")
+    audit: AuditSettings | None = Field(None, description="Where the audit trail goes; there is none if not said.")
     store: StoreSettings = Field(description="The gateway's own store.")
     cache: SecretStr = Field(
         SecretStr("memory"), description="`memory`, or `redis://…` where several processes serve the same store."
     )
     backends: dict[str, BackendSettings] = Field(min_length=1, description="The systems behind the gateway, by name.")
     tenants: dict[TenantName, TenantSettings] = Field(min_length=1, description="Who is served, by name.")
+
+    @property
+    def shared_cache(self) -> str | None:
+        """The URL of the cache all processes share; None where there is none."""
+        url = self.cache.get_secret_value()
+        return None if url == "memory" else url

@@ -120,18 +120,26 @@ class SyslogSink:
     """Sends to a syslog daemon: a socket's path (``/dev/log``), or a host and a port over UDP."""
 
     def __init__(self, address: str | tuple[str, int]) -> None:
-        facility = logging.handlers.SysLogHandler.LOG_AUTHPRIV
-        self._handler = logging.handlers.SysLogHandler(address, facility)
+        self._handler = _Syslog(address, logging.handlers.SysLogHandler.LOG_AUTHPRIV)
         self._handler.ident = "scim-gateway: "
 
     def write(self, line: bytes) -> None:
-        """Send one line."""
+        """Send one line; raise OSError where nobody takes it."""
         text = line.decode().rstrip("\n")
         self._handler.emit(logging.LogRecord("audit", logging.INFO, "", 0, text, None, None))
 
     def close(self) -> None:
         """Close the socket."""
         self._handler.close()
+
+
+class _Syslog(logging.handlers.SysLogHandler):
+    """Raises what logging would print and forget."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Raise the error that is being handled."""
+        error = sys.exception()
+        raise error if isinstance(error, OSError) else OSError(f"the line was not sent: {type(error).__name__}")
 
 
 class AuditTrail:

@@ -42,6 +42,7 @@ METRICS: tuple[Metric, ...] = (
         "Requests, or operations of a bulk request, that failed for an internal reason.",
         ("tenant",),
     ),
+    Metric("audit_failures", "counter", "Lines of the audit trail that could not be written."),
     Metric(
         "authentications",
         "counter",

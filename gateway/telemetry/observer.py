@@ -56,6 +56,7 @@ class TelemetryObserver:
         self._slow = slow_seconds
         self._account: ContextVar[_Account | None] = ContextVar("account", default=None)
         self._in_flight = metrics.child("requests_in_flight")
+        metrics.child("audit_failures")
         metrics.child("build_info", __version__, platform.python_version()).set(1)
 
     def serve(self, tenants: Iterable[str]) -> None:
@@ -122,6 +123,13 @@ class TelemetryObserver:
     def failure(self, tenant: str, request_id: str, error: BaseException) -> None:
         self._metrics.child("failures", self._tenants.label(tenant)).inc()
         self._log.error("a request failed for an internal reason", tenant=tenant, request_id=request_id, exc_info=error)
+
+    # The audit trail's event.
+
+    def audit_failed(self, error: OSError) -> None:
+        """A line of the audit trail could not be written; the change it tells of has happened all the same."""
+        self._metrics.child("audit_failures").inc()
+        self._log.error("a line of the audit trail could not be written", exc_info=error)
 
     # The id map's events.
 

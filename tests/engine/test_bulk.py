@@ -27,6 +27,7 @@ class Notebook:
         self.stored: dict[str, Any] = {}
         self.versions: dict[str, str | None] = {}
         self.reported: list[BaseException] = []
+        self.refusals: list[tuple[str, str, str | None, int]] = []
         self.faults: dict[str, BaseException] = {}
 
     def _note(self, call: Call, verb: str, subject: str, body: Any) -> None:
@@ -60,6 +61,9 @@ class Notebook:
 
     def report(self, call: Call, error: BaseException) -> None:
         self.reported.append(error)
+
+    def refused(self, call: Call, operation: str, resource_type: str, id: str | None, error: ScimError) -> None:
+        self.refusals.append((operation, resource_type, id, error.status))
 
 
 @pytest.fixture
@@ -190,7 +194,8 @@ async def test_an_internal_failure_while_closing_a_circle_is_that_item_alone(run
 
 
 async def test_what_refers_to_a_failure_fails_and_says_so(run: Run, notebook: Notebook) -> None:
-    """Dependants get 409 naming the bulkId and are not tried; everybody else goes on (B1, B3)."""
+    """Dependants get 409 naming the bulkId and are not tried, the audit trail knows of them; everybody else goes on
+    (B1, B3, M10)."""
     notebook.faults["ada"] = refuse(ScimType.UNIQUENESS, "userName: is taken")
     items = await run(
         post("ada"), post("team", members=["bulkId:ada"]), post("all", members=["bulkId:team"]), post("bob")
@@ -200,6 +205,7 @@ async def test_what_refers_to_a_failure_fails_and_says_so(run: Run, notebook: No
     assert "bulkId ada" in items[1]["response"]["detail"]
     assert "bulkId team" in items[2]["response"]["detail"]
     assert [body["userName"] for _, _, body in notebook.calls] == ["ada", "bob"]
+    assert notebook.refusals == [("create", "Group", None, 409)] * 2
 
 
 async def test_a_reference_to_nothing_is_refused(run: Run, notebook: Notebook) -> None:
@@ -212,6 +218,7 @@ async def test_a_reference_to_nothing_is_refused(run: Run, notebook: Notebook) -
     assert [item["status"] for item in items] == ["400"] * 3
     assert {item["response"]["scimType"] for item in items} == {"invalidValue"}
     assert notebook.calls == []
+    assert [one[:2] for one in notebook.refusals] == [("create", "Group"), ("delete", "User"), ("replace", "User")]
 
 
 @pytest.mark.parametrize(("limit", "done"), [(None, 4), (3, 4), (2, 3), (1, 1)])

@@ -36,6 +36,10 @@ class Engaged:
     since: float
 
 
+class TalliesUnavailable(Exception):
+    """What is shared cannot be asked for now; changes are counted by each process alone meanwhile."""
+
+
 class Tallies(Protocol):
     """Counts by tenant and kind, and which of them went too far."""
 
@@ -43,10 +47,10 @@ class Tallies(Protocol):
         """Count, and tell whether it may be done; once it may not, nothing may until `release`."""
 
     async def engaged(self) -> list[Engaged]:
-        """Tell which brakes hold."""
+        """Tell which brakes hold; raise `TalliesUnavailable` where that cannot be known."""
 
     async def release(self, tenant: str, kind: str) -> bool:
-        """Let changes through again and count from nothing; True if the brake held."""
+        """Let changes through again and count from nothing; True if the brake held. Raises as `engaged` does."""
 
 
 class LocalTallies:

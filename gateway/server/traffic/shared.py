@@ -13,7 +13,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from gateway.server.oauth import Seen
-from gateway.server.traffic.brake import Engaged, LocalTallies
+from gateway.server.traffic.brake import Engaged, LocalTallies, TalliesUnavailable
 from gateway.server.traffic.buckets import Buckets, Key, Rate
 
 Evaluate = Callable[[str, Sequence[str], Sequence[str]], Awaitable[Any]]
@@ -21,6 +21,8 @@ Evaluate = Callable[[str, Sequence[str], Sequence[str]], Awaitable[Any]]
 
 ANSWER_SECONDS = 0.1
 """How long an answer of Redis is waited for: a rate is not worth more."""
+OPERATOR_SECONDS = 5.0
+"""How long it is waited for where an operator asks."""
 _FAILURES = (RedisError, OSError, TimeoutError)
 
 # KEYS: bucket. ARGV: interval, depth, cost (microseconds), mode. Gives the microseconds to wait.
@@ -112,12 +114,12 @@ class SharedTallies:
             return await self._local.add(tenant, kind, number, limit, window)
 
     async def engaged(self) -> list[Engaged]:
-        """Tell what is held back; raises what the client raises where Redis cannot be used, for an operator asks."""
-        found = await self._evaluate(_LIST, [self._index], [])
+        """Tell what is held back; raises `TalliesUnavailable` where Redis cannot be used, for an operator asks."""
+        found = await self._asked(_LIST, [self._index], [])
         engaged = []
         for text in sorted(one.decode() if isinstance(one, bytes) else one for one in found):
             tenant, _, kind = text.rpartition(" ")
-            told = await self._evaluate(_READ, [self._keys(tenant, kind)[1]], [])
+            told = await self._asked(_READ, [self._keys(tenant, kind)[1]], [])
             since, _, count = (told.decode() if isinstance(told, bytes) else told).partition(" ")
             if since:
                 engaged.append(Engaged(tenant, kind, int(count), float(since)))
@@ -126,7 +128,14 @@ class SharedTallies:
     async def release(self, tenant: str, kind: str) -> bool:
         """Let changes through again; likewise."""
         await self._local.release(tenant, kind)
-        return bool(int(await self._evaluate(_RELEASE, self._keys(tenant, kind), [f"{tenant} {kind}"])))
+        return bool(int(await self._asked(_RELEASE, self._keys(tenant, kind), [f"{tenant} {kind}"])))
+
+    async def _asked(self, script: str, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        try:
+            async with asyncio.timeout(OPERATOR_SECONDS):
+                return await self._evaluate(script, keys, arguments)
+        except _FAILURES as error:
+            raise TalliesUnavailable from error
 
     @property
     def _index(self) -> str:
