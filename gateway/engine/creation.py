@@ -12,7 +12,15 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from backends.contract import BackendError, ConflictError, Record, UnavailableError, UnfinishedError
+from backends.contract import (
+    BackendError,
+    ConflictError,
+    DeniedError,
+    Record,
+    RejectedError,
+    UnavailableError,
+    UnsupportedError,
+)
 from gateway.engine import audit
 from gateway.engine.accounts import Accounts, answer, heavy_of, projection_of
 from gateway.engine.calls import Answer, Call
@@ -28,6 +36,8 @@ from gateway.scim.errors import ScimError, ScimType, refuse
 from gateway.scim.evaluate import fold
 from gateway.scim.project import Projection
 
+REFUSALS = (RejectedError, DeniedError, UnsupportedError)
+"""Errors that say for certain that nothing was done."""
 PROTECTED = ("userName", "emails", "password")
 """What taking over an existing account never rewrites: each could hand it to somebody else (REQUIREMENTS §4.1)."""
 
@@ -68,6 +78,8 @@ class Creation:
         projection = projection_of(call, served)
         resource = validate.create(served.resource_type, body, options)
         call.notes.alterations = audit.of_resource(served.resource_type, resource)
+        if served.protection is not None:
+            served.protection.check_new(resource)
         if resource.get("active") is False and served.mapping.on_deactivate is not None:
             raise refuse(ScimType.INVALID_VALUE, "active: the system behind the gateway cannot hold inactive accounts")
         links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(resource))
@@ -84,10 +96,10 @@ class Creation:
         served, policy = attempt.served, attempt.served.mapping.on_conflict
         there = await self._holders(attempt)
         if there.records:
-            reservation = await self._reserve(attempt, proven=True)
-            if reservation.resumed:
-                return await self._resume(attempt, reservation, there), None
-            await self._accounts.identities.release(reservation)
+            call, identities = attempt.call, self._accounts.identities
+            earlier = await identities.reserved(call.tenant.name, served.name, attempt.match(proven=True))
+            if earlier is not None:
+                return await self._resume(attempt, earlier, there), None
             if attempt.unique or policy != "reject":
                 return await self._adopt(attempt, there, taken(there.name)), None
         elif not there.complete and (blind := next((name for name in attempt.names if name in served.checked), None)):
@@ -123,9 +135,7 @@ class Creation:
                 if made is None:
                     raise
                 return await self._complete(attempt, reservation, made), None
-            except UnfinishedError:
-                raise
-            except BackendError:
+            except REFUSALS:
                 await release(reservation)
                 raise
         return await self._bind(attempt, reservation, record.key), record
@@ -162,6 +172,8 @@ class Creation:
         if policy == "reject" or record is None or await self._is_anothers(attempt, record):
             raise refusal
         identity = (await self._accounts.resolver.identify(call, served, [record.key], kept=True))[record.key]
+        if served.protection is not None:
+            await served.protection.check(self._accounts, call, served, identity.id)
         wanted = {name: value for name, value in attempt.resource.items() if name not in PROTECTED}
         if policy == "reactivate":
             _, rendered = await self._accounts.current(call, served, identity)

@@ -47,13 +47,8 @@ class Ledger:
 
     async def reserve(self, tenant: str, resource_type: str, match: Mapping[str, str]) -> Reservation:
         """Open a reservation, or take up the one that is open."""
-        flat = [part for item in sorted(match.items()) for part in item]
         now, token = self._now(), secrets.token_hex(8)
-        values: dict[str, Any] = {
-            "tenant": tenant,
-            "resource_type": resource_type,
-            "digest": digest(pack(*flat).decode("latin-1")),
-        }
+        values = _named(tenant, resource_type, match)
         rows = await self._database.write(
             self._statements.reserve,
             token=token,
@@ -63,6 +58,15 @@ class Ledger:
         )
         kept_token, opened = rows[0]
         return Reservation(**values, resumed=kept_token != token, token=kept_token, opened=int(opened))
+
+    async def reserved(self, tenant: str, resource_type: str, match: Mapping[str, str]) -> Reservation | None:
+        """Find the reservation that is open; open none."""
+        values = _named(tenant, resource_type, match)
+        rows = await self._database.read(self._statements.reserved, now=microseconds(self._now()), **values)
+        if not rows:
+            return None
+        token, opened = rows[0]
+        return Reservation(**values, resumed=True, token=token, opened=int(opened))
 
     async def release(self, reservation: Reservation) -> None:
         """Close a reservation."""
@@ -274,6 +278,11 @@ class Ledger:
                 if attempt == ATTEMPTS - 1:
                     raise StoreUnavailableError("the store is too busy with the same account") from error
         raise AssertionError("unreachable")
+
+
+def _named(tenant: str, resource_type: str, match: Mapping[str, str]) -> dict[str, Any]:
+    flat = [part for item in sorted(match.items()) for part in item]
+    return {"tenant": tenant, "resource_type": resource_type, "digest": digest(pack(*flat).decode("latin-1"))}
 
 
 def _reserved(reservation: Reservation) -> dict[str, str]:

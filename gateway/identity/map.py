@@ -192,6 +192,11 @@ class IdentityMap:
         """Announce, durably, that an account with these values is about to be created (R-L21, R-L22)."""
         return await self._settled(self._ledger.reserve(tenant, resource_type, match))
 
+    async def reserved(self, tenant: str, resource_type: str, match: Mapping[str, str]) -> Reservation | None:
+        """Find what an earlier attempt with these values reserved and neither bound nor released; None where nothing is
+        open. Announces nothing."""
+        return await self._ledger.reserved(tenant, resource_type, match)
+
     async def release(self, reservation: Reservation) -> None:
         """Close a reservation whose account was not created."""
         await self._settled(self._ledger.release(reservation))

@@ -237,6 +237,9 @@ class Statements:
         )
         same = [reservation[name] == _text(name) for name in ("tenant", "resource_type", "digest", "token")]
         self.release = self.compiled(delete(RESERVATION).where(*same))
+        self.reserved = self.compiled(
+            select(reservation.token, reservation.opened).where(*same[:3], reservation.expires >= _number("now"))
+        )
 
     def _administer(self) -> None:
         self.meta = self.compiled(select(META.c.name, META.c.value))
