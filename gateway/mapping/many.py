@@ -14,9 +14,10 @@ from backends.contract import Fields
 from gateway.mapping.asking import Asking, held, homeless
 from gateway.mapping.doors import Held, Links
 from gateway.mapping.drafts import Draft, invalid
-from gateway.mapping.elements import VALUE, Column, Element, Refusals, Rows, Slot
+from gateway.mapping.elements import Column, Refusals, Rows, Slot
 from gateway.mapping.keeping import pair
 from gateway.mapping.pushdown import UNKNOWN, Condition
+from gateway.mapping.shapes import VALUE, Element
 from gateway.mapping.singles import Policy, Read, assigned, is_read_only, leave
 from gateway.scim.filters import And, Comparison, Filter, Not, Or
 from gateway.scim.filters import Op as ScimOp

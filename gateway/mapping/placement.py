@@ -8,11 +8,12 @@ from typing import Any
 
 from backends.contract import Field, Write
 from gateway.mapping.chains import Chain, Chains
-from gateway.mapping.elements import VALUE, Column, Rows, Shape, Slot
+from gateway.mapping.elements import Column, Rows, Slot
 from gateway.mapping.entries import Entry, Problems, Where, nearest
 from gateway.mapping.leaves import Leaf, Target
 from gateway.mapping.many import Many
 from gateway.mapping.references import Linked, LinkedMany, Source
+from gateway.mapping.shapes import VALUE, Shape
 from gateway.mapping.singles import Complex, Constant, Membership, Policy, Single
 from gateway.mapping.spec import CodecSpec
 from gateway.scim.errors import ScimError
