@@ -1,4 +1,5 @@
-"""Entry points -> backend classes, each imported only when a configuration names it; and codecs of others."""
+"""Entry points -> backend classes, each imported only when a configuration names it; and codecs and secret providers of
+others."""
 
 from __future__ import annotations
 
@@ -13,6 +14,9 @@ from backends.contract import Backend
 
 GROUP = "scim_gateway.backends"
 CODECS = "scim_gateway.codecs"
+SECRETS = "scim_gateway.secrets"
+OWN_SECRETS = ("env", "file")
+"""Where secrets come from without any plugin."""
 DISTRIBUTION = "scim-gateway"
 
 
@@ -47,6 +51,32 @@ class Plugin:
     def _remedy(self, missing: str) -> str:
         package = f"'{self.distribution}[{self.name}]'" if self.name in _extras(self.distribution) else missing
         return f"the backend {self.name} needs {missing}, which is not installed: pip install {package}"
+
+
+class SecretSource:
+    """A provider of secrets, imported when the first reference asks it: ``${NAME:argument}``.
+
+    The entry point leads to a callable that takes the argument and gives the text. It is asked anew at every load of a
+    configuration, and says why it has none by LookupError or OSError; what it needs to reach its vault it takes from
+    the environment.
+    """
+
+    def __init__(self, entry: metadata.EntryPoint) -> None:
+        self._entry = entry
+
+    def __call__(self, argument: str) -> str:
+        """Give a secret; raise LookupError or OSError with the reason."""
+        name = self._entry.name
+        try:
+            provider = self._entry.load()
+        except (ImportError, AttributeError) as error:
+            raise LookupError(f"the provider {name} ({self._entry.value}) cannot be imported: {error}") from error
+        if not callable(provider):
+            raise LookupError(f"the provider {name} ({self._entry.value}) is nothing that can be called")
+        found = provider(argument)
+        if not isinstance(found, str):
+            raise LookupError(f"the provider {name} gives {type(found).__name__}, not text")
+        return found
 
 
 class Plugins:
@@ -84,6 +114,20 @@ class Plugins:
                 found[entry.name] = entry.load()
             except (ImportError, AttributeError) as error:
                 raise PluginError(f"the codec {entry.name} ({entry.value}) cannot be imported: {error}") from error
+        return found
+
+    @staticmethod
+    def secrets() -> Mapping[str, SecretSource]:
+        """Find the providers of secrets other distributions bring, by the name references begin with.
+
+        None is imported before it is asked. Raises `PluginError` for two of one name, and for one that would stand in
+        the place of `env` or `file`.
+        """
+        found: dict[str, SecretSource] = {}
+        for entry in metadata.entry_points(group=SECRETS):
+            if entry.name in found or entry.name in OWN_SECRETS:
+                raise PluginError(f"the secret provider {entry.name} is there already; remove {entry.value}")
+            found[entry.name] = SecretSource(entry)
         return found
 
     def find(self, name: str) -> Plugin:

@@ -22,7 +22,8 @@ Config = Annotated[
 def blueprint(path: Path, environment: Mapping[str, str] | None = None) -> Blueprint:
     """Load and check a configuration without starting anything; end the program with all problems if there are any."""
     try:
-        return draw(load(path, environment), Plugins.installed())
+        plugins = Plugins.installed()
+        return draw(load(path, environment, plugins.secrets()), plugins)
     except SettingsError as error:
         reporting.refuse(error)
     except PluginError as error:

@@ -80,6 +80,8 @@ class Expansion:
             reason = f"${{{kind}:{name}}}: {error.args[0] if error.args else 'not found'}"
         except OSError as error:
             reason = f"the file {name} cannot be read: {error.strerror}"
+            if kind != "file":
+                reason = f"${{{kind}:{name}}}: {error.strerror or error}"
         except UnicodeDecodeError:
             reason = f"the file {name} is not text in UTF-8"
         if has_default:

@@ -10,7 +10,7 @@ from gateway.plugins import PluginError, Plugins
 from gateway.settings import Settings
 
 TARGET = Path(__file__).parents[2] / "config" / "schema.json"
-REFERENCE = {"type": "string", "pattern": r"\$\{(env|file):"}
+REFERENCE = {"type": "string", "pattern": r"\$\{[a-z][a-z0-9_-]*:"}
 _PLAIN = {"integer", "number", "boolean"}
 
 

@@ -77,7 +77,7 @@ def test_a_doubled_dollar_is_the_sign_itself(write: Write) -> None:
         ("${env:NOBODY}", "the environment variable NOBODY is not set"),
         ("${file:/nowhere/at/all}", "the file /nowhere/at/all cannot be read: No such file or directory"),
         ("${vault:x}", "${vault:x}: there is no such secret"),
-        ("${vault:down}", "the file down cannot be read: Connection refused"),
+        ("${vault:down}", "${vault:down}: Connection refused"),
         ("${enf:X}", "did you mean 'env'?"),
         ("${X}", "is no reference"),
         ("${env:X", "is not closed"),
