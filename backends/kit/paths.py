@@ -93,7 +93,10 @@ class Path:
 
     def read(self, document: Any) -> Any:
         """Read what lies there; None where nothing does, and a list where the path names many."""
-        return _read(document, self.steps)
+        steps = self.steps
+        if len(steps) == 1 and type(steps[0]) is Name:  # what most paths are
+            return document.get(steps[0].name) if isinstance(document, dict) else None
+        return _read(document, steps)
 
     def place(self, document: Any, value: Any) -> Any:
         """Place a value and give the document, which is altered where it can be and made anew where it cannot.

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.message import Message
+
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9_.:\-]+)"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,8 @@ class Answer:
     @property
     def charset(self) -> str:
         """The charset named by Content-Type, or UTF-8."""
-        message = Message()
-        message["content-type"] = self.headers.get("content-type", "")
-        return message.get_content_charset() or "utf-8"
+        found = _CHARSET.search(self.headers.get("content-type", ""))
+        return "utf-8" if found is None else found[1]
 
     @property
     def retry_after(self) -> float | None:
