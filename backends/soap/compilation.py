@@ -293,7 +293,7 @@ class _EntityCompilation:
         if settings.write is not None:
             return When(settings.write)
         if settings.links is not None:
-            return When.ALWAYS if settings.links.add is not None and settings.links.remove is not None else When.NEVER
+            return When.ALWAYS if settings.links.add or settings.links.remove else When.NEVER
         if any(name in write.fields for write in updates):
             return When.ALWAYS
         return When.CREATE if any(name in write.fields for write in creates) else When.NEVER

@@ -117,6 +117,7 @@ class Writing:
         self._offered("update")
         for part in (change.set, change.add, change.remove):
             self._known(part)
+        self._one_way(change)
         plain = _part(change, lambda name: name in self._plain)
         steps = _Steps(self._reading, key)
         record: Record | None = None
@@ -293,6 +294,13 @@ class Writing:
                 raise RejectedError("there is no such field", name)
             if fields[name] and self._entity.fields[name].declared.write is When.NEVER and name not in self._plain:
                 raise RejectedError("the field cannot be written", name)
+
+    def _one_way(self, change: Change) -> None:
+        """Refuse what there is no call for before anything is done."""
+        for part, way in ((change.add, "add"), (change.remove, "remove")):
+            for name in part:
+                if part[name] and name not in self._plain and getattr(self._entity.links[name], way) is None:
+                    raise RejectedError(f"the system cannot {way} single values", name)
 
     def _ordered(self, names: frozenset[str]) -> list[str]:
         """Bring names into the order of the settings, so that the same mistake is always told of the same field."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -135,20 +137,37 @@ MARKUP = st.sampled_from(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.fixture(scope="module")
+def both() -> Iterator[Callable[[str], None]]:
+    """Sends a text to both services, which are started once."""
+
+    async def start(stack: contextlib.AsyncExitStack) -> tuple[StaffServer, SoapBackend, LegacyServer, SoapBackend]:
+        server, old = StaffServer(), LegacyServer()
+        await stack.enter_async_context(server.running())
+        await stack.enter_async_context(old.running())
+        staff = await stack.enter_async_context(opened(systems.staff(server.url)))
+        return server, staff, old, await stack.enter_async_context(opened(systems.legacy(old.url)))
+
+    async def arrives(text: str) -> None:
+        server.people.clear()
+        old.queries.clear()
+        await _arrives_in_elements(text, staff, server)
+        await _arrives_in_queries(text, legacy, old)
+
+    with asyncio.Runner() as runner:
+        stack = contextlib.AsyncExitStack()
+        server, staff, old, legacy = runner.run(start(stack))
+        try:
+            yield lambda text: runner.run(arrives(text))
+        finally:
+            runner.run(stack.aclose())
+
+
+@settings(max_examples=150, deadline=None)
 @given(parts=st.lists(st.one_of(TEXTS, MARKUP), min_size=1, max_size=4))
-def test_any_text_arrives_as_it_was_sent_or_is_refused(parts: list[str]) -> None:
+def test_any_text_arrives_as_it_was_sent_or_is_refused(both: Callable[[str], None], parts: list[str]) -> None:
     """No value becomes markup, a query condition or another value, wherever it stands (X1)."""
-    asyncio.run(_arrives("".join(parts)))
-
-
-async def _arrives(text: str) -> None:
-    server, old = StaffServer(), LegacyServer()
-    async with server.running(), old.running():
-        async with opened(systems.staff(server.url)) as staff:
-            await _arrives_in_elements(text, staff, server)
-        async with opened(systems.legacy(old.url)) as legacy:
-            await _arrives_in_queries(text, legacy, old)
+    both("".join(parts))
 
 
 async def _arrives_in_elements(text: str, staff: SoapBackend, server: StaffServer) -> None:
