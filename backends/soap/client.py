@@ -24,7 +24,7 @@ from backends.soap.calls import Call, compile_call
 from backends.soap.documents import ENVELOPES, DocumentError, parse, read, scalar
 from backends.soap.envelopes import UnfitError, Writer
 from backends.soap.faults import FaultError, error_of, fault_of, find, unforeseen
-from backends.soap.security import security
+from backends.soap.security import NoSecurity, Security, security
 from backends.soap.settings import SoapSettings
 from backends.soap.wsdl import Operation, Wsdl, is_url
 
@@ -58,7 +58,7 @@ class SoapClient:
     def __init__(self, settings: SoapSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        self._security = security(settings.security)
+        self._security: Security = NoSecurity()
         self._secrets = {f"{SECRET}{name}": value.get_secret_value() for name, value in settings.secrets.items()}
         self._places: dict[str, _Place] = {}
         self._writer: Writer | None = None
@@ -74,6 +74,7 @@ class SoapClient:
         """Load the WSDL. Raises `SettingsError`, or `UnavailableError` for one that cannot be fetched."""
         await self.stop()
         settings = self._settings
+        self._security = await asyncio.to_thread(security, settings.security)
         wsdl = await Wsdl.load(settings.wsdl, settings.imports, self._fetch, strict=settings.strict)
         self._writer = Writer(wsdl.shapes)
         if settings.login is not None:

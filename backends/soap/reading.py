@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
@@ -31,6 +32,8 @@ from backends.soap.envelopes import UnfitError, check
 from backends.soap.model import Entity, Lister
 from backends.soap.questions import Question, question
 
+ASIDE = 1000
+"""Lists longer than this are worked through in a thread, so that nobody else waits for it."""
 Keys = Callable[[str], AsyncIterator[str]]
 """Walks over the keys of another entity."""
 
@@ -143,20 +146,28 @@ class Reading:
 
     async def _whole(self, query: Query, asked: Question) -> Page:
         """Answer from all that the system finds at once."""
+        documents: list[Any] = []
+        for values in asked.values:
+            documents += [document async for document in self._all(asked.lister, values)]
+        if len(documents) > ASIDE:
+            found, chosen = await asyncio.to_thread(self._cut, documents, query)
+        else:
+            found, chosen = self._cut(documents, query)
+        return Page(await self._records(chosen, query.fields), found.total, found.cursor)
+
+    def _cut(self, documents: list[Any], query: Query) -> tuple[Page, list[Any]]:
+        """Filter, order and cut what was found; who is there twice counts once."""
         entity = self.entity
         again = self._again(query.where)
-        needed = self._looked_at(again) | ({query.sort.field} - {KEY})
-        documents: dict[str, Any] = {}
-        for values in asked.values:
-            async for document in self._all(asked.lister, values):
-                if entity.has(document):
-                    documents.setdefault(entity.key_of(document), document)
-        names = frozenset(needed)
-        records = (Record(key, entity.read(document, names)) for key, document in documents.items())
+        names = frozenset(self._looked_at(again) | ({query.sort.field} - {KEY}))
+        known: dict[str, Any] = {}
+        for document in documents:
+            if entity.has(document):
+                known.setdefault(entity.key_of(document), document)
+        records = (Record(key, entity.read(document, names)) for key, document in known.items())
         inner = Query(names, again, query.sort, query.limit, query.offset, query.cursor, query.total)
         found = page(records, inner, order=int if entity.numbered else str)
-        shown = await self._records([documents[record.key] for record in found.records], query.fields)
-        return Page(shown, found.total, found.cursor)
+        return found, [known[record.key] for record in found.records]
 
     async def _part(self, query: Query, asked: Question) -> Page:
         """Answer with a part of what the system finds part by part, in its own order."""

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import importlib
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from backends.contract import BackendError, Change, Context, Query, RejectedError, UnavailableError
-from backends.soap import SettingsError, SoapBackend, SoapSettings
+from backends.contract import BackendError, Change, Query, RejectedError, UnavailableError
+from backends.soap import SettingsError, SoapBackend
 from tests.backends.soap import systems
 from tests.backends.soap.conftest import opened
 from tests.backends.soap.servers import STAFF, LegacyServer, StaffServer
@@ -211,27 +212,29 @@ async def test_a_signature_covers_body_and_time(server: StaffServer, pair: tuple
         verify()
 
 
-def made(security: Mapping[str, Any]) -> SoapBackend:
-    settings = systems.staff("http://127.0.0.1:9/", security=security)
-    return SoapBackend(SoapSettings.model_validate(settings), Context("soap"))
+async def started(security: Mapping[str, Any]) -> None:
+    """Start a backend with these credentials, on a service that is never called."""
+    async with opened(systems.staff("http://127.0.0.1:9/", security=security)):
+        pass
 
 
-def test_a_key_that_cannot_be_used_is_told_when_loading(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """A missing file, a wrong passphrase and a key of somebody else's are mistakes of the settings."""
+async def test_a_key_that_cannot_be_used_is_told_at_start(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """A missing file, a wrong passphrase and a certificate for a key are mistakes of the settings."""
     key, certificate = pair
+    settings = {"type": "signature", "key": str(key), "certificate": str(certificate), "key_password": "unlock"}
+    await started(settings)
     for wrong in ({"key": str(tmp_path / "none.pem")}, {"key_password": "wr0ng"}, {"key": str(certificate)}):
-        settings = {"type": "signature", "key": str(key), "certificate": str(certificate), "key_password": "unlock"}
         with pytest.raises(SettingsError) as caught:
-            made({**settings, **wrong})
+            await started({**settings, **wrong})
         assert caught.value.path == "security"
         assert "wr0ng" not in str(caught.value)
 
 
-def test_a_missing_extra_says_what_installs_it(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_extra_says_what_installs_it(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Signatures without xmlsec name the extra that brings it."""
-    monkeypatch.setitem(importlib.import_module("sys").modules, "xmlsec", None)
+    monkeypatch.setitem(sys.modules, "xmlsec", None)
     with pytest.raises(SettingsError, match=r"scim-gateway\[soap-x509\]"):
-        made({"type": "signature", "key": str(pair[0]), "certificate": str(pair[1]), "key_password": "unlock"})
+        await started({"type": "signature", "key": str(pair[0]), "certificate": str(pair[1]), "key_password": "unlock"})
 
 
 async def test_what_is_explained_shows_no_secret_and_no_value(old: LegacyServer) -> None:

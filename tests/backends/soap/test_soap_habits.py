@@ -18,6 +18,7 @@ from backends.contract import (
     Or,
     Query,
     RejectedError,
+    Sort,
     StaleError,
     UnavailableError,
     UnsupportedError,
@@ -446,3 +447,14 @@ async def test_calls_are_made_only_for_what_they_are_for(server: StaffServer) ->
             await backend.update("people", key, Change(set={"hired": date(2020, 1, 1)}))
         assert len(server.calls) == 5
     assert STAFF in str(sent(server).tag)
+
+
+async def test_a_long_list_without_pages_is_cut_here(server: StaffServer, staff: SoapBackend) -> None:
+    """One answer has everything: it is sorted, counted and cut, and the rest is a cursor away (R-L23)."""
+    server.teams |= {str(n): {"title": f"t{n % 700:03d}", "members": []} for n in range(1, 3001)}
+    first = await staff.search("teams", Query(frozenset({"title"}), limit=2, total=True, offset=1))
+    assert ([one.key for one in first.records], first.total) == (["2", "3"], 3000)
+    second = await staff.search("teams", Query(frozenset(), limit=2, cursor=first.cursor))
+    assert [one.key for one in second.records] == ["4", "5"]
+    down = Query(frozenset({"title"}), sort=Sort("title", descending=True), limit=2)
+    assert [one.fields["title"] for one in (await staff.search("teams", down)).records] == ["t699", "t699"]
