@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from backends.kit.settings_errors import SettingsError
 from backends.sql.dialects.base import Dialect
@@ -16,9 +17,10 @@ from backends.sql.dialects.mysql import MySQL
 from backends.sql.dialects.oracle import Oracle
 from backends.sql.dialects.postgres import Postgres
 from backends.sql.dialects.sqlite import READ_ONLY, SQLite
+from backends.sql.fast import FastEngine, fast_engine
 from backends.sql.sessions import Engine
 from backends.sql.settings import SqlSettings
-from backends.sql.threads import threaded
+from backends.sql.threads import ThreadedEngine, threaded
 
 DIALECTS: dict[str, type[Dialect]] = {
     "sqlite": SQLite,
@@ -30,6 +32,9 @@ DIALECTS: dict[str, type[Dialect]] = {
     "db2": Db2,
 }
 """Kinds of database by the first part of their URL."""
+
+
+Slow = AsyncEngine | ThreadedEngine
 
 
 def dialect_of(settings: SqlSettings) -> Dialect:
@@ -49,7 +54,7 @@ def dialect_of(settings: SqlSettings) -> Dialect:
     return dialect
 
 
-def engine_of(settings: SqlSettings, dialect: Dialect, name: str, *, autocommit: bool = False) -> Engine:
+def engine_of(settings: SqlSettings, dialect: Dialect, name: str, *, autocommit: bool = False) -> Slow:
     """Make an engine; nothing is opened yet."""
     pool = settings.pool
     url = dialect.url(sa.make_url(settings.url.get_secret_value()))
@@ -66,14 +71,10 @@ def engine_of(settings: SqlSettings, dialect: Dialect, name: str, *, autocommit:
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     elif dialect.isolation is not None:
         options["isolation_level"] = dialect.isolation
-    engine: Engine = threaded(url, options, name) if dialect.blocks else create_async_engine(url, **options)
+    engine: Slow = threaded(url, options, name) if dialect.blocks else create_async_engine(url, **options)
     dialect.prepare(engine.sync_engine)
-    if (file := settings.password_file) is not None:
-
-        @sa.event.listens_for(engine.sync_engine, "do_connect")
-        def connect(dialect: object, record: object, arguments: object, parameters: dict[str, Any]) -> None:
-            parameters["password"] = file.read_text(encoding="utf-8").strip()
-
+    if settings.password_file is not None:
+        _read_password(engine.sync_engine, settings.password_file)
     return engine
 
 
@@ -87,6 +88,9 @@ class Engines:
     @classmethod
     def of(cls, settings: SqlSettings, dialect: Dialect, name: str) -> Engines:
         """Make the engines; they share a pool where changing between the two costs nothing."""
+        if isinstance(dialect, Postgres) and "+" not in sa.make_url(settings.url.get_secret_value()).drivername:
+            fast = _fast(settings, dialect, name)
+            return cls(fast, fast.single())
         whole = engine_of(settings, dialect, name)
         if isinstance(dialect, SQLite):
             return cls(whole, whole.execution_options(**{READ_ONLY: True}))
@@ -96,6 +100,28 @@ class Engines:
 
     async def dispose(self) -> None:
         """Close all connections."""
+        if isinstance(self.whole, FastEngine):
+            await self.whole.dispose()
+            return
         await self.whole.dispose()
         if self.single.sync_engine.pool is not self.whole.sync_engine.pool:
             await self.single.dispose()
+
+
+def _fast(settings: SqlSettings, dialect: Postgres, name: str) -> FastEngine:
+    """Make the engine that runs compiled statements on asyncpg's own pool."""
+    url = dialect.url(sa.make_url(settings.url.get_secret_value()))
+    given: dict[str, Any] = dialect.options(settings, name)["connect_args"]
+    slow = create_async_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=given)
+    arguments: dict[str, Any] = dict(slow.dialect.create_connect_args(url)[1])
+    arguments |= {name: value for name, value in given.items() if not name.startswith("prepared_statement_")}
+    if (file := settings.password_file) is not None:
+        _read_password(slow.sync_engine, file)
+        arguments["password"] = lambda: file.read_text(encoding="utf-8").strip()
+    return fast_engine(slow, arguments, settings.pool)
+
+
+def _read_password(engine: sa.Engine, file: Path) -> None:
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(dialect: object, record: object, arguments: object, parameters: dict[str, Any]) -> None:
+        parameters["password"] = file.read_text(encoding="utf-8").strip()

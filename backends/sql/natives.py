@@ -52,10 +52,13 @@ class Native:
         return None if value is None else self.dump(value)
 
 
-def native_of(column_type: sa.types.TypeEngine[Any], *, zone: tzinfo, wide_integers: bool = False) -> Native:
+def native_of(
+    column_type: sa.types.TypeEngine[Any], *, zone: tzinfo, wide_integers: bool = False, typed: bool = True
+) -> Native:
     """Choose how values of a column type are read and written.
 
-    `zone` is that of timestamps stored without one; `wide_integers` where every INTEGER has 64 bits.
+    `zone` is that of timestamps stored without one; `wide_integers` where every INTEGER has 64 bits; `typed` where a
+    column holds nothing but its type.
     """
     match column_type:
         case sa.Boolean():
@@ -85,7 +88,8 @@ def native_of(column_type: sa.types.TypeEngine[Any], *, zone: tzinfo, wide_integ
         case sa.String():
             padded = isinstance(column_type, sa.CHAR)
             spell = _strip if padded else str
-            return Native(str, text_of(column_type.length), _load_text, spell=spell, text=True, padded=padded)
+            load = None if typed else _load_text
+            return Native(str, text_of(column_type.length), load, spell=spell, text=True, padded=padded)
         case _:
             # A type this backend knows nothing of can be shown, and neither searched nor written.
             return Native(str, _refuse, _load_text, ordered=False, opaque=True)

@@ -19,8 +19,24 @@ from backends.sql.remembered import Remembered
 from backends.sql.sessions import Session
 
 Load = Callable[[Any], Any]
-Single = tuple[str, int, Load | None]
-"""A field of one column: its name, its place in the row, and what its value goes through, NULL included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """The fields of one column: their names, where their values begin in a row, and what some of them go through."""
+
+    names: tuple[str, ...]
+    start: int
+    loads: tuple[tuple[int, Load], ...]
+
+    def of(self, row: Any) -> dict[str, Any]:
+        """Take a record's fields out of a row."""
+        values = row[self.start : self.start + len(self.names)]
+        if self.loads:
+            values = list(values)
+            for index, load in self.loads:
+                values[index] = load(values[index])
+        return dict(zip(self.names, values, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +44,7 @@ class Selection:
     """A SELECT and how its rows become records: key columns first, then the sort value, then the fields."""
 
     statement: sa.Select[Any]
-    single: tuple[Single, ...]
+    single: Single
     many: tuple[tuple[str, RowsField | ListField], ...]
     version: slice | None = None
 
@@ -163,36 +179,41 @@ class Reading:
 
     def _columns(
         self, fields: frozenset[str], skip: int = 0
-    ) -> tuple[list[Expression], tuple[Single, ...], tuple[tuple[str, RowsField | ListField], ...], slice | None]:
+    ) -> tuple[list[Expression], Single, tuple[tuple[str, RowsField | ListField], ...], slice | None]:
         """Choose what a SELECT must bring for these fields, and where in its rows each lies."""
-        columns, single, many = list[Expression](), list[Single](), []
-        position = self._width + skip
+        columns, names, many = list[Expression](), list[str](), []
+        loads: list[tuple[int, Load]] = []
+        start = position = self._width + skip
         for name in sorted(fields):
             found = self._entity.fields.get(name)
             match found:
                 case ColumnField(column=column, native=native):
                     columns.append(column)
-                    single.append((name, position, _unless_null(native.load)))
+                    load = native.load and _unless_null(native.load)
                 case LookupField(native=native):
                     columns.append(self._looked_up(found).label(f"l{position}"))
-                    single.append((name, position, _unless_null(native.load)))
+                    load = native.load and _unless_null(native.load)
                 case SideField(native=native):
                     columns.append(self._beside(found).label(f"l{position}"))
-                    single.append((name, position, _unless_null(native.load)))
+                    load = native.load and _unless_null(native.load)
                 case PackedField(column=packed):
                     columns.append(packed.column)
-                    single.append((name, position, found.split))
+                    load = found.split
                 case RowsField() | ListField():
                     many.append((name, found))
                     continue
                 case _:
                     raise BackendError(f"{self._entity.name} has no field {name}")
+            if load is not None:
+                loads.append((len(names), load))
+            names.append(name)
             position += 1
+        single = Single(tuple(names), start, tuple(loads))
         version = self._entity.version
         if version is None:
-            return columns, tuple(single), tuple(many), None
+            return columns, single, tuple(many), None
         columns += version.columns
-        return columns, tuple(single), tuple(many), slice(position, position + len(version.columns))
+        return columns, single, tuple(many), slice(position, position + len(version.columns))
 
     def _beside(self, found: SideField) -> Expression:
         alias = found.table.alias()
@@ -214,10 +235,7 @@ class Reading:
         width, encode = self._width, self._entity.key.encode
         records = []
         for row in rows:
-            fields = {
-                name: row[position] if load is None else load(row[position])
-                for name, position, load in selection.single
-            }
+            fields = selection.single.of(row)
             version = self._entity.version
             told = None if version is None or selection.version is None else version.of(row[selection.version])
             records.append(Record(encode(row[:width]), fields, told))
@@ -312,8 +330,8 @@ def _past(
     return sa.or_(first, sa.and_(key[0] == bounds[0], rest))
 
 
-def _unless_null(load: Load | None) -> Load | None:
-    return None if load is None else lambda value: None if value is None else load(value)
+def _unless_null(load: Load) -> Load:
+    return lambda value: None if value is None else load(value)
 
 
 def _bare(order: Expression) -> Expression:

@@ -7,21 +7,32 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
+import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.contract import BackendError, UnavailableError
 from backends.sql.dialects.base import Dialect
+from backends.sql.fast import FastConnection, FastEngine
 from backends.sql.faults import NOWHERE, Fault, Places, contract_error
 from backends.sql.threads import ThreadedConnection, ThreadedEngine
 
-NATIVE = (sa.exc.SQLAlchemyError, OSError, TimeoutError, EOFError, OverflowError)
+NATIVE = (
+    sa.exc.SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    EOFError,
+    OverflowError,
+)
 """What drivers and SQLAlchemy raise; anything else is a mistake of this backend and is let through."""
 
 
 T = TypeVar("T")
-Connection = AsyncConnection | ThreadedConnection
-Engine = AsyncEngine | ThreadedEngine
+Connection = AsyncConnection | ThreadedConnection | FastConnection
+Engine = AsyncEngine | ThreadedEngine | FastEngine
 
 
 class Result(Protocol):

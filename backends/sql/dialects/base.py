@@ -63,6 +63,7 @@ class Dialect:
     merges: ClassVar[bool] = False  # `merge` works row by row, with a true count
     merges_arrays: ClassVar[bool] = False  # `merge_array` works on arrays, with a true count
     wide_integers: ClassVar[bool] = False  # INTEGER has 64 bits
+    typed: ClassVar[bool] = True  # a column holds nothing but its type
     in_limit: ClassVar[int] = 1000  # values in one IN (…)
     row_locks: ClassVar[bool] = True  # SELECT … FOR UPDATE
     two_pools: ClassVar[bool] = True  # going into and out of autocommit costs a round trip
@@ -96,7 +97,7 @@ class Dialect:
 
     def native(self, column_type: sa.types.TypeEngine[Any], zone: tzinfo) -> Native:
         """Choose how values of a column type are read and written; `zone` is that of times stored without one."""
-        return native_of(column_type, zone=zone, wide_integers=self.wide_integers)
+        return native_of(column_type, zone=zone, wide_integers=self.wide_integers, typed=self.typed)
 
     # Comparisons, letter for letter.
 

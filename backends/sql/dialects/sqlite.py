@@ -46,6 +46,7 @@ class SQLite(Dialect):
     driver = "sqlite+aiosqlite"
     merges = True
     wide_integers = True
+    typed = False
     in_limit = 10_000
     row_locks = False  # a writer has the whole file
     two_pools = False
