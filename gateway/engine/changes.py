@@ -24,7 +24,7 @@ from gateway.scim.patch import Operation
 from gateway.scim.schema import Mutability
 
 ATTEMPTS = 4
-"""How often a change is worked out anew when somebody else was faster and the client did not insist on a version."""
+"""How often a change is worked out anew when somebody else was faster."""
 
 Work = Callable[[Rendered], dict[str, Any]]
 
@@ -146,8 +146,10 @@ class Changes:
                 try:
                     identity, changed = await self._writes.apply(call, served, identity, delta, expect=expect)
                 except ScimError as error:
+                    # Whether the version the client saw still holds is told by what is read next: the system's own
+                    # version may change without anything a client can see (V2).
                     attempts -= 1
-                    if error.status != 412 or call.if_match is not None:
+                    if error.status != 412:
                         raise
                     if not attempts:
                         busy = "others keep changing the same resource; try again later"

@@ -13,13 +13,12 @@ Life of a PATCH, down the rooms once and up once::
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from gateway.engine import audit
-from gateway.engine.accounts import Accounts, answer, check_match, heavy_of, projection_of
+from gateway.engine.accounts import Accounts, answer, heavy_of, projection_of
 from gateway.engine.audit import Attempt, Notes, NoTrail, Outcome, Trail, Verb
 from gateway.engine.calls import Answer, Call
 from gateway.engine.carrying import Carrier
@@ -29,9 +28,9 @@ from gateway.engine.failures import answerable
 from gateway.engine.observer import Observer
 from gateway.engine.ownership import Ownership
 from gateway.engine.queries import Queries
+from gateway.engine.removal import Removal
 from gateway.engine.tenants import Served
 from gateway.engine.writes import Writes
-from gateway.identity import Identity
 from gateway.scim import etags, patch
 from gateway.scim.errors import ScimError
 from gateway.scim.patch import Operation
@@ -44,10 +43,11 @@ class Resources:
         self._accounts = accounts
         self._observer = observer
         self._trail = trail or NoTrail()
-        self._writes = Writes(accounts)
+        writes = Writes(accounts)
         ownership = Ownership(Queries(accounts.identities, accounts.resolver, accounts.renderer, observer))
-        self._changes = Changes(accounts, self._writes, ownership)
+        self._changes = Changes(accounts, writes, ownership)
         self._creation = Creation(accounts, self._changes, ownership)
+        self._removal = Removal(accounts, writes)
         self._carrier = Carrier()
 
     async def create(self, call: Call, served: Served, body: Any) -> Answer:
@@ -158,7 +158,7 @@ class Resources:
         body = self._rewritten(call, served, body)
         await self._unprotected(call, served, id)
         if _deactivates(served, body):
-            return await self._deactivate(call, served, id)
+            return await self._removal.deactivate(call, served, id)
         return await self._changes.replace(call, served, id, body, call.tenant.dialect.validate_options)
 
     async def _patch(self, call: Call, served: Served, id: str, body: Any) -> Answer:
@@ -174,46 +174,12 @@ class Resources:
         operations = patch.settle(operations, {"id": id})
         await self._unprotected(call, served, id)
         if served.mapping.on_deactivate is not None and any(_is_deactivation(operation) for operation in operations):
-            return await self._deactivate(call, served, id)
+            return await self._removal.deactivate(call, served, id)
         return await self._changes.patch(call, served, id, operations, options)
 
     async def _delete(self, call: Call, served: Served, id: str) -> Answer:
         await self._unprotected(call, served, id)
-        identity = await self._accounts.identity(call, served, id)
-        policy = served.mapping.on_delete
-        if policy == "refuse":
-            raise ScimError(403, f"{served.name}: deleting is switched off; set active to false instead")
-        await self._remove(call, served, identity, marking=policy == "mark")
-        return Answer(204)
-
-    async def _remove(self, call: Call, served: Served, identity: Identity, *, marking: bool) -> None:
-        """Delete or mark an account that has the version the client saw."""
-        capabilities, expect = served.capabilities, None
-        async with contextlib.AsyncExitStack() as stack:
-            if (call.if_match is not None and not capabilities.versions) or (marking and capabilities.serialize):
-                await stack.enter_async_context(self._accounts.alone(call, served, identity.key))
-                identity = await self._accounts.identity(call, served, identity.id)
-            if call.if_match is not None:
-                record, rendered = await self._accounts.current(call, served, identity)
-                check_match(call, rendered)
-                expect = record.version if capabilities.versions else None
-            elif marking:
-                await self._accounts.record(call, served, identity, served.mapping.marks)
-            if marking:
-                await self._writes.mark(call, served, identity, expect=expect)
-            else:
-                await self._writes.remove(call, served, identity, expect=expect)
-
-    async def _deactivate(self, call: Call, served: Served, id: str) -> Answer:
-        """Carry out `on_deactivate` for a system that has no inactive accounts: delete, or refuse aloud."""
-        if served.mapping.on_deactivate == "refuse":
-            raise ScimError(403, "active: the system behind the gateway cannot deactivate accounts")
-        projection = projection_of(call, served)
-        identity = await self._accounts.identity(call, served, id)
-        _, rendered = await self._accounts.current(call, served, identity, heavy_of(served, projection))
-        await self._remove(call, served, identity, marking=False)
-        rendered.resource["active"] = False
-        return answer(rendered, projection)
+        return await self._removal.delete(call, served, id)
 
     def report(self, call: Call, error: BaseException) -> None:
         """Tell the operator of an operation that failed for an internal reason."""
