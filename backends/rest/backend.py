@@ -55,6 +55,9 @@ class _Served:
     async def update(self, key: str, change: Change) -> Outcome:
         return await self.writing.update(key, change)
 
+    async def meet(self, key: str) -> object:
+        return await self.reading.native(key)
+
 
 class RestBackend(WritableBackend[RestSettings]):
     """Records behind an HTTP API as entities: REST, or JSON-RPC with an envelope."""

@@ -136,7 +136,10 @@ class Explanation:
                 yield from self._apart(entity, key, {name})
             if calls is None:
                 other, _, far = (field.settings.through or "").partition(".")
-                for value in (*change.remove.get(name, ()), *change.add.get(name, ()), *_many(change.set.get(name))):
+                added = (*change.add.get(name, ()), *_many(change.set.get(name)))
+                for value in added:
+                    yield from self._read(self._entities[other], str(value))
+                for value in (*change.remove.get(name, ()), *added):
                     yield from self._update(self._entities[other], str(value), Change(add={far: (key,)}))
                 continue
             mark = Mark(f"{{{name}}}")

@@ -48,6 +48,9 @@ class Records(Protocol):
     async def update(self, key: str, change: Change) -> Outcome:
         """Change a record."""
 
+    async def meet(self, key: str) -> object:
+        """Make sure that a record is there; raise `NotFoundError` if not."""
+
 
 class Links:
     """Lists and changes values that have calls of their own; `others` finds the entities fields go through."""
@@ -205,17 +208,26 @@ class Links:
         process."""
         other, _, far = (field.settings.through or "").partition(".")
         records, changed = self._others(other), False
+        # Who is to be added must be there before anybody is written: a refusal half-way would never converge.
+        try:
+            await together(records.meet, dict.fromkeys(added), at_once=self._exchange.at_once)
+        except NotFoundError as error:
+            raise RejectedError("there is nothing to refer to", field.name) from error
+
+        async def one(value: str, change: Change, *, gone: bool) -> bool:
+            try:
+                return (await records.update(value, change)).changed
+            except NotFoundError:
+                if gone:
+                    return False
+                raise
+
         for several, gone in ((removed, True), (added, False)):
             for value in dict.fromkeys(several):
                 change = Change(remove={far: (key,)}) if gone else Change(add={far: (key,)})
                 lock = self._locks.setdefault((other, value), asyncio.Lock())
                 async with lock:
-                    try:
-                        changed |= (await progress.step(records.update(value, change))).changed
-                    except NotFoundError as error:
-                        if not gone:
-                            raise RejectedError("there is nothing to refer to", field.name) from error
-        progress.doubtful |= not changed
+                    changed |= await progress.step(one(value, change, gone=gone))
         return changed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -33,10 +34,11 @@ def normal(text: str, keys: dict[str, str]) -> str:
 async def test_explained_calls_are_those_made(kind: str) -> None:
     """For each operation and each kind of system, explaining names the calls that follow, and makes none."""
     server_type, system = KINDS[kind]
-    async with server_type().running() as server:
+    async with server_type().running() as server, AsyncExitStack() as stack:
         settings = system(server.url)
         backend = RestBackend(RestSettings.model_validate(settings), Context("x"))
         await backend.start()
+        stack.push_async_callback(backend.stop)
         prefix = settings["base_urls"].removeprefix(server.url).rstrip("/")
         person = (await backend.create("people", {"login": "ann", "note": "old"})).key
         team = (await backend.create("teams", {"title": "staff", "members": ()})).key
@@ -65,7 +67,6 @@ async def test_explained_calls_are_those_made(kind: str) -> None:
             made = made[: len(shown)] if reads_back or operation == "search" else made
             assert shown == made, f"{operation} on {entity}"
             assert not any(value in call.text for call in explained for value in ("ann", "old", "bob", "t0psecret"))
-        await backend.stop()
 
 
 async def test_values_stand_beside_the_text_and_secrets_nowhere() -> None:

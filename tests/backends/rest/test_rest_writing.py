@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from backends.contract import (
+    BackendError,
     Change,
     ConflictError,
     NotFoundError,
@@ -412,3 +413,84 @@ async def test_a_conflict_names_the_field_by_our_name() -> None:
             with pytest.raises(ConflictError) as caught:
                 await backend.create("people", {"login": "x"})
             assert caught.value.field == field
+
+
+async def test_what_differs_is_sent_where_the_system_does_not_tell() -> None:
+    """With `compare` the list is read first, so that there and not there cost no call and are no change."""
+    keeper = Keeper()
+    links = {**MEMBERS["links"], "compare": True}  # type: ignore[dict-item]
+    settings = described(fields={"login": {}, "members": {**MEMBERS, "links": links}})
+    async with scripted(keeper, settings) as (backend, server):
+        assert not backend.capabilities("people").deltas
+        change = Change(add={"members": ("2", "3")}, remove={"members": ("1", "9")})
+        assert (await backend.update("people", "7", change)).changed
+        assert server.calls == ["GET /people/7/members", "DELETE /people/7/members/1", "PUT /people/7/members/3"]
+        assert not (await backend.update("people", "7", change)).changed
+
+
+async def test_groups_named_on_the_member_are_written_there() -> None:
+    """`through`: a group's members are the people that name it; both sides are seen, and a group that is not there
+    gets nobody."""
+    people = {"1": {"id": 1, "login": "a", "in": ["9"]}, "2": {"id": 2, "login": "b", "in": []}}
+
+    async def script(request: web.Request) -> web.StreamResponse:
+        parts = request.path.strip("/").split("/")
+        if parts[0] == "groups":
+            return web.json_response({"id": 9}) if parts[1:] == ["9"] else web.Response(status=404)
+        if len(parts) == 1:
+            return web.json_response(list(people.values()))
+        if parts[1] not in people:
+            return web.Response(status=404)
+        if request.method == "PATCH":
+            people[parts[1]] |= await request.json()
+        return web.json_response(people[parts[1]])
+
+    fields = {"login": {}, "groups": {"many": True, "path": "in"}}
+    settings = described(fields=fields, list={"path": "/people"}, update={"method": "PATCH", "path": "/people/{key}"})
+    groups = {
+        "key": "id",
+        "get": {"path": "/groups/{key}"},
+        "fields": {"members": {"many": True, "through": "people.groups"}},
+    }
+    async with scripted(script, settings) as (small, _):
+        made = {"base_urls": small.settings.base_urls, "entities": {"people": settings, "groups": groups}}
+        backend = type(small)(type(small.settings).model_validate(made), small.context)
+        await backend.start()
+        try:
+            change = Change(add={"members": ("2",)}, remove={"members": ("1", "5")})
+            assert (await backend.update("groups", "9", change)).changed
+            assert (people["1"]["in"], people["2"]["in"]) == ([], ["9"])
+            assert not (await backend.update("groups", "9", change)).changed
+            assert (await backend.get("groups", "9", frozenset({"members"}))).fields == {"members": ("2",)}
+            with pytest.raises(NotFoundError):
+                await backend.update("groups", "8", Change(add={"members": ("1",)}))
+            with pytest.raises(RejectedError) as caught:
+                await backend.update("groups", "9", Change(add={"members": ("5",)}))
+            assert caught.value.field == "members"
+            assert people["1"]["in"] == []
+        finally:
+            await backend.stop()
+
+
+@pytest.mark.parametrize(("status", "alive"), [(200, True), (404, True), (405, True), (401, False), (503, False)])
+async def test_the_base_url_proves_that_the_system_is_there(status: int, alive: bool) -> None:
+    """Any answer of the system's own to a GET of the base URL will do; refused credentials and 5xx will not."""
+    now = 200
+
+    async def script(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=now)
+
+    async with scripted(script, described(), ping={"path": "/up"}) as (strict, _):
+        now = status
+        below = (f"{strict.settings.base_urls[0]}/x",)
+        loose = type(strict)(strict.settings.model_copy(update={"ping": None, "base_urls": below}), strict.context)
+        await loose._session.start()
+        try:
+            for backend, works in ((loose, alive), (strict, status == 200)):
+                if works:
+                    await backend.ping()
+                else:
+                    with pytest.raises(BackendError):
+                        await backend.ping()
+        finally:
+            await loose.stop()
