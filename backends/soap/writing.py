@@ -233,8 +233,9 @@ class Writing:
             raise RejectedError("the field cannot be written", name)
         links: Links = self._entity.links[name]
         given = {"key": self._reading.fit(call, key or steps.key or "")}
-        for start in range(0, len(texts), links.at_once):
-            part = list(texts[start : start + links.at_once])
+        size = links.at_once if "values" in call.names else 1
+        for start in range(0, len(texts), size):
+            part = list(texts[start : start + size])
             await steps.call(call, {**given, "value": part[0], "values": part})
 
     def _texts(self, name: str, value: Value) -> list[str]:

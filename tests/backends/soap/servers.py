@@ -180,7 +180,12 @@ class StaffServer(SoapServer):
 
     def on_FindPeople(self, body: Any) -> str:
         login = text(body, "Login")
-        found = [one for one in self.people.values() if login is None or one["Login"].lower() == login.lower()]
+        numbers = {child.text for child in body if local(child) == "Number"}
+        found = [
+            one
+            for number, one in self.people.items()
+            if (login is None or one["Login"].lower() == login.lower()) and (not numbers or number in numbers)
+        ]
         start, count = int(text(body, "Start") or 0), min(self.most, int(text(body, "Count") or 0))
         shown = "".join(self.show(one) for one in found[start : start + count])
         return f"<People>{shown}</People><Total>{len(found)}</Total>"

@@ -42,6 +42,8 @@ const operations = {
     if (a.Login !== undefined && a.Login !== null) {
       found = found.filter((number) => people.get(number).Login.toLowerCase() === String(a.Login).toLowerCase());
     }
+    const numbers = new Set(many(a.Number).map(Number));
+    if (numbers.size) found = found.filter((number) => numbers.has(number));
     return { People: { Person: found.slice(a.Start, a.Start + a.Count).map(shown) }, Total: found.length };
   },
   CreatePerson: (a) => { claim(a.Person, null); people.set(next, stored(a.Person)); return { Number: next++ }; },

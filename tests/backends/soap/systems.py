@@ -64,7 +64,10 @@ def staff(url: str, **more: Any) -> dict[str, Any]:
                         "paging": {"by": "offset", "size": 50},
                         "total": "Total",
                     },
-                    "filters": [{"field": "login", "op": "eq", "case": "ignored", "arguments": {"Login": "{value}"}}],
+                    "filters": [
+                        {"field": "login", "op": "eq", "case": "ignored", "arguments": {"Login": "{value}"}},
+                        {"field": "@key", "op": "in", "arguments": {"Number": "{values}"}, "values": 100},
+                    ],
                     "create": {
                         "operation": "CreatePerson",
                         "arguments": {"Person": "{@record}"},

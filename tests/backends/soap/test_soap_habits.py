@@ -458,3 +458,118 @@ async def test_a_long_list_without_pages_is_cut_here(server: StaffServer, staff:
     assert [one.key for one in second.records] == ["4", "5"]
     down = Query(frozenset({"title"}), sort=Sort("title", descending=True), limit=2)
     assert [one.fields["title"] for one in (await staff.search("teams", down)).records] == ["t699", "t699"]
+
+
+class ManyServer(StaffServer):
+    """Takes several members at once, and says nothing of those that were there."""
+
+    def on_AddMember(self, body: Any) -> None:
+        members = self.team(text(body, "Team"))["members"]
+        members += [one.text for one in body if local(one) == "Person" and one.text not in members]
+
+
+async def test_several_members_go_in_one_call() -> None:
+    """`at_once` sends so many values in one call, and the rest in the next."""
+    async with ManyServer().running() as server:
+        settings = systems.staff(server.url)
+        links = settings["entities"]["teams"]["fields"]["members"]["links"]
+        links["add"]["arguments"] = {"Team": "{key}", "Person": "{values}"}
+        links["at_once"] = 2
+        async with opened(settings) as backend:
+            people = [(await backend.create("people", {"login": f"p{n}"})).key for n in range(5)]
+            team = (await backend.create("teams", {"title": "t"})).key
+            server.calls.clear()
+            await backend.update("teams", team, Change(add={"members": tuple(people)}))
+            assert server.calls == ["AddMember"] * 3
+            assert server.teams[team]["members"] == people
+            assert (await backend.update("teams", team, Change(set={"members": ()}))).changed
+            assert server.teams[team]["members"] == []
+
+
+async def test_a_key_that_no_answer_tells_is_searched_for(server: StaffServer) -> None:
+    """A create whose answer has no key finds the new record by a unique field."""
+    settings = systems.staff(server.url)
+    settings["entities"]["people"]["create"]["key"] = {"find": "login"}
+    async with opened(settings) as backend:
+        await backend.create("people", {"login": "bob"})
+        record = await backend.create("people", {"login": "ann", "note": "x"})
+        assert record.key == "2"
+        assert record.fields == {"login": "ann", "note": "x"}
+        assert server.people["2"]["Login"] == "ann"
+
+
+async def test_what_does_not_change_is_left_out_where_it_should_be(server: StaffServer) -> None:
+    """`changed_only` sends what changes; without it the other arguments go as they were read."""
+    for changed_only, kept in ((False, "3"), (True, None)):
+        settings = systems.staff(server.url)
+        settings["entities"]["people"]["update"] = {
+            "operation": "UpdatePerson",
+            "arguments": {"Person": {"Number": "{key}", "Login": "{login}", "Note": "{note}", "Grade": "{grade}"}},
+            "changed_only": changed_only,
+        }
+        async with opened(settings) as backend:
+            login = f"ann{changed_only}"
+            key = (await backend.create("people", {"login": login, "grade": 3})).key
+            await backend.update("people", key, Change(set={"login": f"{login}2", "note": "x"}))
+            assert (server.people[key]["Note"], server.people[key]["Grade"]) == ("x", kept)
+
+
+async def test_a_service_that_deletes_anything_is_looked_at_first(server: StaffServer) -> None:
+    """Where a delete of nobody succeeds, `look_first` finds out, and fields may stand in the call."""
+    settings = systems.staff(server.url)
+    teams = settings["entities"]["teams"]
+    teams["delete"] = {"operation": "DeleteTeam", "arguments": ["{key}"], "errors": [{"fault": "*", "means": "ok"}]}
+    async with opened(settings) as backend:
+        await backend.delete("teams", "7")
+    async with opened({**settings, "entities": {**settings["entities"], "teams": {**teams, "look_first": True}}}) as it:
+        with pytest.raises(NotFoundError):
+            await it.delete("teams", "7")
+        key = (await it.create("teams", {"title": "t"})).key
+        await it.delete("teams", key)
+        assert server.teams == {}
+
+
+async def test_a_filter_may_have_a_call_of_its_own(server: StaffServer) -> None:
+    """A list for one question only, which answers in another place; a filter that is ignored finds nobody wrong."""
+    settings = systems.staff(server.url)
+    settings["entities"]["teams"]["filters"] = [
+        {
+            "field": "members",
+            "call": {
+                "operation": "ListTeams",
+                "records": "Team[*]",
+            },
+            "match": "loose",
+        },
+        {"field": "title", "op": ["eq", "sw"], "call": {"operation": "ListTeams", "records": "Team[*]"}},
+    ]
+    async with opened(settings) as backend:
+        keys = [(await backend.create("teams", {"title": title})).key for title in ("a", "ab", "b")]
+        for where, expected in (
+            (Compare("title", Op.EQ, "a"), keys[:1]),
+            (Compare("title", Op.SW, "a"), keys[:2]),
+            (Compare("members", Op.EQ, "1"), keys),
+        ):
+            page = await backend.search("teams", Query(frozenset(), where))
+            assert [record.key for record in page.records] == expected
+        with pytest.raises(UnsupportedError):
+            await backend.search("teams", Query(frozenset(), Compare("members", Op.EQ, "1"), total=True))
+
+
+async def test_a_short_part_is_the_last_only_where_the_settings_say_so(server: StaffServer) -> None:
+    """A server that gives fewer than asked for is asked again, unless it is known to do that at the end only."""
+    server.most = 2
+    for short, expected in ((False, 3), (True, 2)):
+        server.people.clear()
+        settings = systems.staff(server.url)
+        people = settings["entities"]["people"]
+        del people["list"]["total"]
+        people["list"]["paging"]["short_is_last"] = short
+        async with opened(settings) as backend:
+            for n in range(3):
+                await backend.create("people", {"login": f"p{n}"})
+            found, cursor, begun = 0, None, False
+            while not begun or cursor is not None:
+                page = await backend.search("people", Query(LOGIN, limit=3, cursor=cursor))
+                found, cursor, begun = found + len(page.records), page.cursor, True
+            assert found == expected
