@@ -187,6 +187,10 @@ class _EntityCompilation:
                 if close is None
                 else self._whole.call(close, f"{path}.paging.handle.close", known, self._settings),
             )
+        if paging.by != "none" and f"@{paging.by}" not in call.names:
+            raise SettingsError(f"{path}.arguments", f"paging by {paging.by} needs {{@{paging.by}}}")
+        if handle is not None and "@handle" not in call.names:
+            raise SettingsError(f"{path}.arguments", "a list through a handle needs {@handle}")
         for text, name in ((paging.next, "paging.next"), (settings.total, "total")):
             if text is not None:
                 self._whole.walk(Path.parse(text), inside, f"{path}.{name}")
@@ -328,6 +332,9 @@ class _EntityCompilation:
             None if one is None else self._whole.call(one, f"{path}.{name}", known, self._settings, write=True)
             for name, one in (("add", settings.add), ("remove", settings.remove))
         ]
+        for name, call in zip(("add", "remove"), calls, strict=True):
+            if call is not None and not call.names & {"value", "values"}:
+                raise SettingsError(f"{path}.{name}.arguments", "neither {value} nor {values} is in them")
         return Links(
             self._lister(settings.list, f"{path}.list", ("key",)),
             Path.parse(settings.value),

@@ -81,6 +81,13 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
         "entities.teams.fields.members.links.add.arguments",
         "did you mean 'value'",
     ),
+    ("entities/people/list/arguments", {"Count": "{@limit}"}, "entities.people.list.arguments", "{@offset}"),
+    (
+        "entities/teams/fields/members/links/remove/arguments",
+        {"Team": "{key}"},
+        "entities.teams.fields.members.links.remove.arguments",
+        "{value}",
+    ),
     ("entities/people/fields/grade", {"path": "Grade", "type": "int", "words": ["N", "Y"]}, "", "words"),
     ("wsdl", "none.wsdl", "wsdl", "cannot be read"),
 ]
