@@ -133,11 +133,10 @@ class FastConnection:
         if connection is None:
             return
         try:
-            if not connection.is_closed() and connection.is_in_transaction():
+            if self._engine.transactions and connection.is_in_transaction():
                 await connection.execute("ROLLBACK")
-        except BaseException:
-            connection.terminate()
-            raise
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            pass  # it broke: the server has undone the transaction, and the pool takes another connection
         finally:
             await self._engine.release(connection)
 
@@ -173,7 +172,9 @@ class FastEngine:
 
     async def acquire(self) -> Any:
         """Take a connection; raise SQLAlchemy's TimeoutError if none gets free."""
-        pool = await self._pool.ready()
+        pool = self._pool.open or await self._pool.ready()
+        if pool.get_idle_size() > 0:
+            return await pool.acquire()  # one is free: a timer would cost more than it guards
         try:
             return await pool.acquire(timeout=self._wait_seconds)
         except TimeoutError as error:
@@ -182,7 +183,7 @@ class FastEngine:
             raise
 
     async def release(self, connection: Any) -> None:
-        pool = await self._pool.ready()
+        pool = self._pool.open or await self._pool.ready()
         await pool.release(connection)
 
     async def dispose(self) -> None:
@@ -212,18 +213,17 @@ class _Pool:
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._pool: Any = None
+        self.open: Any = None
         self._opening = asyncio.Lock()
 
     async def ready(self) -> Any:
-        if self._pool is None:
-            async with self._opening:
-                if self._pool is None:
-                    self._pool = await self._make()
-        return self._pool
+        async with self._opening:
+            if self.open is None:
+                self.open = await self._make()
+            return self.open
 
     async def close(self) -> None:
-        pool, self._pool = self._pool, None
+        pool, self.open = self.open, None
         if pool is None:
             return
         try:

@@ -168,6 +168,9 @@ class Sessions:
 
     async def _closed(self, connection: Connection) -> None:
         """Give a connection back; what was not committed is undone."""
+        if isinstance(connection, FastConnection):
+            await connection.close()  # asyncpg's pool takes care itself that this is not cut off
+            return
         closing = asyncio.ensure_future(connection.close())
         self._settling.add(closing)
         closing.add_done_callback(self._settling.discard)

@@ -12,12 +12,13 @@ from backends.contract import (
     Change,
     Compare,
     ConflictError,
+    Context,
     Op,
     Query,
     RejectedError,
     UnavailableError,
 )
-from backends.sql import SettingsError
+from backends.sql import SettingsError, SqlBackend, SqlSettings
 from tests.backends.sql.conftest import Maker
 from tests.backends.sql.databases import Database
 from tests.backends.sql.staff import ENTITIES, SCHEMA, started
@@ -31,44 +32,44 @@ def staff(database: Database) -> Database:
     return database
 
 
-@pytest.mark.parametrize(
-    ("fields", "field", "kind"),
-    [
-        ({"login": "taken"}, "login", ConflictError),
-        ({"login": "daemon"}, "login", ConflictError),
-        ({}, "login", RejectedError),
-        ({"login": None}, "login", RejectedError),
-        ({"login": "x" * 41}, "login", RejectedError),
-        ({"login": "nul\x00"}, "login", RejectedError),
-        ({"login": "lone\ud800"}, "login", RejectedError),
-        ({"login": 7}, "login", RejectedError),
-        ({"login": "a", "boss_id": "12345"}, "boss_id", RejectedError),
-        ({"login": "a", "boss_id": "x"}, "boss_id", RejectedError),
-        ({"login": "a", "boss_id": "99999999999999999999"}, "boss_id", RejectedError),
-        ({"login": "a", "unit": "Nowhere"}, "unit", RejectedError),
-        ({"login": "a", "grade": True}, "grade", RejectedError),
-        ({"login": "a", "born": "yesterday"}, "born", RejectedError),
-        ({"login": "a", "mails": ({"kind": "work"},)}, "mails", RejectedError),
-        ({"login": "a", "mails": ({"address": "a", "colour": "red"},)}, "mails", RejectedError),
-        ({"login": "a", "teams": ("99",)}, "teams", RejectedError),
-        ({"login": "a", "tags": "one"}, "tags", RejectedError),
-        ({"login": "a", "logon": "a"}, "logon", RejectedError),
-    ],
-)
-async def test_a_refused_value_names_its_field(
-    staff: Database, fields: dict[str, Any], field: str, kind: type[BackendError]
-) -> None:
+REFUSED: list[tuple[dict[str, Any], str, type[BackendError]]] = [
+    ({"login": "taken"}, "login", ConflictError),
+    ({"login": "daemon"}, "login", ConflictError),
+    ({}, "login", RejectedError),
+    ({"login": None}, "login", RejectedError),
+    ({"login": "x" * 41}, "login", RejectedError),
+    ({"login": "nul\x00"}, "login", RejectedError),
+    ({"login": "lone\ud800"}, "login", RejectedError),
+    ({"login": 7}, "login", RejectedError),
+    ({"login": "a", "boss_id": "12345"}, "boss_id", RejectedError),
+    ({"login": "a", "boss_id": "x"}, "boss_id", RejectedError),
+    ({"login": "a", "boss_id": "99999999999999999999"}, "boss_id", RejectedError),
+    ({"login": "a", "unit": "Nowhere"}, "unit", RejectedError),
+    ({"login": "a", "grade": True}, "grade", RejectedError),
+    ({"login": "a", "born": "yesterday"}, "born", RejectedError),
+    ({"login": "a", "mails": ({"kind": "work"},)}, "mails", RejectedError),
+    ({"login": "a", "mails": ({"address": "a", "colour": "red"},)}, "mails", RejectedError),
+    ({"login": "a", "teams": ("99",)}, "teams", RejectedError),
+    ({"login": "a", "tags": "one"}, "tags", RejectedError),
+    ({"login": "a", "logon": "a"}, "logon", RejectedError),
+]
+
+
+async def test_a_refused_value_names_its_field(staff: Database, subtests: pytest.Subtests) -> None:
     """Whatever the database or the backend has against a value, the error says of which field, and nothing is
     written."""
     async with started(staff) as backend:
         await backend.create("people", {"login": "taken"})
         before = staff.run("SELECT COUNT(*) FROM person")
-        with pytest.raises(kind) as raised:
-            await backend.create("people", fields)
-        if not (staff.kind == "sqlite" and kind is RejectedError and raised.value.field is None):  # type: ignore[attr-defined]
-            assert raised.value.field == field  # type: ignore[attr-defined]
-        assert staff.run("SELECT COUNT(*) FROM person") == before
-        assert staff.run("SELECT COUNT(*) FROM person_mail") == [(0,)]
+        for fields, field, kind in REFUSED:
+            with subtests.test(fields=repr(fields)):
+                with pytest.raises(kind) as raised:
+                    await backend.create("people", fields)
+                told = getattr(raised.value, "field", None)
+                # SQLite does not say which foreign key it is that fails.
+                assert told == field or (staff.kind == "sqlite" and told is None and "refers" in str(raised.value))
+                assert staff.run("SELECT COUNT(*) FROM person") == before
+                assert staff.run("SELECT COUNT(*) FROM person_mail") == [(0,)]
 
 
 async def test_a_check_of_the_table_is_a_rejection(staff: Database) -> None:
@@ -200,52 +201,48 @@ def test_a_url_that_is_none_is_a_mistake_in_the_settings() -> None:
 
 
 def _made(url: str) -> object:
-    from backends.contract import Context
-    from backends.sql import SqlBackend, SqlSettings
-
     return SqlBackend(SqlSettings.model_validate({"url": url, "entities": ENTITIES}), Context("staff"))
 
 
-@pytest.mark.parametrize(
-    ("change", "path", "hint"),
-    [
-        ({"table": "persn"}, "entities.people.table", "'person'"),
-        ({"key": "idd"}, "entities.people.key", "'id'"),
-        ({"where": {"knd": "P"}}, "entities.people.where.knd", "'kind'"),
-        ({"where": {"grade": "high"}}, "entities.people.where.grade", "whole number"),
-        ({"defaults": {"created": "x"}}, "entities.people.defaults.created", "'created_by'"),
-        ({"fields": {"logon": {}}}, "entities.people.fields.logon", "'login'"),
-        ({"fields": {"teams": {"inverse": "team.members"}}}, "entities.people.fields.teams.inverse", "'teams'"),
-        (
-            {"rows": {"mails": {"table": "person_mail", "owner": "person", "key": "address"}}},
-            "entities.people.rows.mails.owner",
-            "'person_id'",
-        ),
-        (
-            {"lookups": {"unit": {"column": "unit_code", "table": "unit", "key": "code", "value": "lable"}}},
-            "entities.people.lookups.unit.value",
-            "'label'",
-        ),
-        (
-            {"beside": [{"table": "unitt", "owner": "id", "fields": {"x": "y"}}]},
-            "entities.people.beside.0.table",
-            "'unit'",
-        ),
-        ({"dependents": [{"table": "person_tag", "owner": ["a", "b"]}]}, "entities.people.dependents.0.owner", "'a'"),
-        ({"version": {"column": "rev"}}, "entities.people.version.column", "'rev'"),
-        ({"computed": {"name": "UPPER({logn})"}}, "entities.people.computed.name", "'login'"),
-    ],
-)
-async def test_a_name_that_is_not_there_is_told_with_the_nearest(
-    staff: Database, change: dict[str, Any], path: str, hint: str
-) -> None:
+MISNAMED: list[tuple[dict[str, Any], str, str]] = [
+    ({"table": "persn"}, "entities.people.table", "'person'"),
+    ({"key": "idd"}, "entities.people.key", "'id'"),
+    ({"where": {"knd": "P"}}, "entities.people.where.knd", "'kind'"),
+    ({"where": {"grade": "high"}}, "entities.people.where.grade", "whole number"),
+    ({"defaults": {"created": "x"}}, "entities.people.defaults.created", "'created_by'"),
+    ({"fields": {"logon": {}}}, "entities.people.fields.logon", "'login'"),
+    ({"fields": {"teams": {"inverse": "team.members"}}}, "entities.people.fields.teams.inverse", "'teams'"),
+    (
+        {"rows": {"mails": {"table": "person_mail", "owner": "person", "key": "address"}}},
+        "entities.people.rows.mails.owner",
+        "'person_id'",
+    ),
+    (
+        {"lookups": {"unit": {"column": "unit_code", "table": "unit", "key": "code", "value": "lable"}}},
+        "entities.people.lookups.unit.value",
+        "'label'",
+    ),
+    (
+        {"beside": [{"table": "unitt", "owner": "id", "fields": {"x": "y"}}]},
+        "entities.people.beside.0.table",
+        "'unit'",
+    ),
+    ({"dependents": [{"table": "person_tag", "owner": ["a", "b"]}]}, "entities.people.dependents.0.owner", "'a'"),
+    ({"version": {"column": "rev"}}, "entities.people.version.column", "'rev'"),
+    ({"computed": {"name": "UPPER({logn})"}}, "entities.people.computed.name", "'login'"),
+]
+
+
+async def test_a_name_that_is_not_there_is_told_with_the_nearest(staff: Database, subtests: pytest.Subtests) -> None:
     """A wrong name in the settings stops the start, with the way to it and the name probably meant."""
-    entities = {**ENTITIES, "people": {"table": "person", "key": "id", **change}}
-    with pytest.raises(SettingsError) as raised:
-        async with started(staff, entities):
-            pass
-    assert raised.value.path == path
-    assert hint in raised.value.reason
+    for change, path, hint in MISNAMED:
+        with subtests.test(path=path):
+            entities = {**ENTITIES, "people": {"table": "person", "key": "id", **change}}
+            with pytest.raises(SettingsError) as raised:
+                async with started(staff, entities):
+                    pass
+            assert raised.value.path == path
+            assert hint in raised.value.reason
 
 
 async def test_a_filter_that_cannot_be_answered_is_refused(staff: Database) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from backends.contract import Change, Compare, Explains, Introspects, NotFoundError, Op, Query, Sort
+from backends.contract import Change, Compare, ConflictError, Explains, Introspects, NotFoundError, Op, Query, Sort
 from backends.sql import SettingsError
 from backends.sql.keys import Key
 from backends.sql.natives import native_of
@@ -18,6 +19,7 @@ from tests.backends.sql.conftest import Maker
 from tests.backends.sql.databases import Database
 from tests.backends.sql.staff import SCHEMA, started
 
+MOMENT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 SERVERS = ["postgres", pytest.param("mariadb", marks=pytest.mark.needs("mariadbd"))]
 
 
@@ -189,3 +191,29 @@ async def test_deep_pages_cost_as_much_as_the_first(database: Database) -> None:
                     break
             assert seen == whole
             assert len(seen) == 7
+
+
+async def test_a_named_driver_goes_by_sqlalchemys_own_pool(make_database: Maker) -> None:
+    """Where the URL names a driver it is used as SQLAlchemy uses it; the answers are the same by both roads."""
+    plain = make_database("postgres")
+    plain.script(SCHEMA)
+    named = Database("postgres", plain.url.replace("postgresql://", "postgresql+asyncpg://"))
+    seen = []
+    for database in (plain, named):
+        async with started(database) as backend:
+            fields = {"login": "ada", "rate": Decimal("1.50"), "seen": MOMENT, "tags": ("a", "b"), "unit": "Rest"}
+            key = (await backend.create("people", fields)).key
+            team = (await backend.create("teams", {"title": "red", "members": (key,)})).key
+            assert not (await backend.update("teams", team, Change(add={"members": (key,)}))).changed
+            assert (await backend.update("people", key, Change(set={"login": "ida", "tags": ("b",)}))).changed
+            where = Compare("login", Op.IN, ("IDA", "eve"), ignore_case=True)
+            page = await backend.search("people", Query(frozenset({*fields, "teams"}), where, total=True))
+            with pytest.raises(ConflictError) as raised:
+                await backend.create("people", {"login": "ida"})
+            seen.append((page.total, [dict(record.fields) for record in page.records], raised.value.field))
+            assert page.records[0].fields["teams"] == (team,)
+            seen[-1][1][0].pop("teams")
+            await backend.delete("teams", team)
+            await backend.delete("people", key)
+    assert seen[0] == seen[1]
+    assert seen[0][1] == [{"login": "ida", "rate": Decimal("1.50"), "seen": MOMENT, "tags": ("b",), "unit": "Rest"}]
