@@ -469,5 +469,7 @@ def compares(where: Any) -> list[Compare]:
     """List the comparisons in a native filter."""
     if isinstance(where, Compare):
         return [where]
-    inner = getattr(where, "terms", None) or [one for one in (getattr(where, "term", None),) if one is not None]
+    inner = getattr(where, "terms", None) or [
+        getattr(where, name) for name in ("term", "where") if hasattr(where, name)
+    ]
     return [compare for term in inner for compare in compares(term)]
