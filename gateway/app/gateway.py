@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from gateway import identity
-from gateway.app import sites
+from gateway.app import sites, succession
 from gateway.app.blueprint import Blueprint, TenantPlan
 from gateway.app.callers import Callers, addresses, proxies
 from gateway.app.contact import Contact, ContactObserver, Described
@@ -48,8 +48,16 @@ class Gateway:
         public_url: str,
         identities: IdentityMap,
         trail: Trail | None = None,
+        predecessor: Gateway | None = None,
     ) -> None:
-        self.blueprint = blueprint
+        """With a `predecessor`, which serves, what need not change is taken over from it: see `succession`."""
+        old = predecessor
+        self._kept = {} if old is None else succession.kept(old.blueprint, blueprint, old.guards)
+        running = {name: guard.backend for name, guard in self._kept.items()}
+        self.blueprint: Blueprint = replace(blueprint, backends={**blueprint.backends, **running})
+        self._predecessor = predecessor
+        self._lent = frozenset(self._kept)
+        self._resources: Resources | None = None
         self._trail = trail or NoTrail()
         self._observer = observer
         self._public_url = public_url
@@ -61,6 +69,7 @@ class Gateway:
         self.callers: Callers | None = None
         self.counters: Counters | None = None
         self._holder: SiteHolder | None = None
+        self._left = False
 
     @property
     def holder(self) -> SiteHolder:
@@ -76,7 +85,8 @@ class Gateway:
         configuration, and `IdentityError` where the store cannot be used; what was opened is closed again.
         """
         try:
-            await self.identities.start()
+            if self._predecessor is None:
+                await self.identities.start()
             await self._start()
         except BaseException:
             await self.stop()
@@ -85,11 +95,15 @@ class Gateway:
     async def _start(self) -> None:
         clock = asyncio.get_running_loop().time
         settings = self.blueprint.configuration.settings
-        self.counters = Counters(settings.shared_cache, clock=clock)
+        predecessor = self._predecessor
+        self.counters = None if predecessor is None else predecessor.counters
+        if self.counters is None:
+            self.counters = Counters(settings.shared_cache, clock=clock)
         id_key = settings.store.id_key.get_secret_value().encode("utf-8")
         self.callers = Callers(id_key, self._public_url, self.counters.seen, now=utc_now, clock=clock)
         self.guards = {
-            name: Guard(name, backend, self._observer, guard_bounds(settings.backends[name].limits), clock=clock)
+            name: self._kept.get(name)
+            or Guard(name, backend, self._observer, guard_bounds(settings.backends[name].limits), clock=clock)
             for name, backend in self.blueprint.backends.items()
         }
         self._holder = SiteHolder(self._site(clock, self.callers, self.counters))
@@ -108,21 +122,38 @@ class Gateway:
         if wrong:
             raise SettingsError([problem for error in wrong for problem in error.problems])
 
+    def succeed(self, predecessor: Gateway) -> None:
+        """Serve in place of `predecessor` from now on, once started as its successor.
+
+        What was taken over belongs to this one then; the predecessor is to be stopped when no request uses it any more.
+        """
+        site, self._holder = self.holder.site, predecessor.holder
+        self._holder.put(site)
+        self._predecessor, self._lent = None, frozenset()
+        predecessor._lent, predecessor._left = frozenset(self._kept), True
+
     async def stop(self) -> None:
-        """Close everything, also after a failed start; what fails to close does not keep the rest open."""
+        """Close everything, also after a failed start; what fails to close does not keep the rest open.
+
+        What belongs to a predecessor or was taken over by a successor is left alone.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._holder is not None:
+        if self._resources is not None:
             # A change whose client is gone is still made, and needs backend and store for it.
-            await self._holder.site.resources.settle()
-        stops = [guard.stop() for guard in self.guards.values()]
-        for name, result in zip(self.guards, await asyncio.gather(*stops, return_exceptions=True), strict=True):
+            await self._resources.settle()
+        own = {name: guard for name, guard in self.guards.items() if name not in self._lent}
+        stops = [guard.stop() for guard in own.values()]
+        for name, result in zip(own, await asyncio.gather(*stops, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):
                 self._observer.backend_fault(name, "", "stop", result)
-        for one in (self.callers, self.counters):
-            if one is not None:
-                await one.stop()
+        if self.callers is not None:
+            await self.callers.stop()
+        if self._predecessor is not None or self._left:
+            return
+        if self.counters is not None:
+            await self.counters.stop()
         await self.identities.stop()
 
     async def complete(self) -> None:
@@ -149,14 +180,14 @@ class Gateway:
         """Make the site with every tenant pending."""
         resolver = Resolver(self.identities, self._observer)
         renderer = Renderer(resolver)
-        resources = Resources(Accounts(self.identities, resolver, renderer), self._observer, self._trail)
+        self._resources = Resources(Accounts(self.identities, resolver, renderer), self._observer, self._trail)
         queries = Queries(self.identities, resolver, renderer, self._observer)
         server = self.blueprint.configuration.settings.server
         return Site(
             tenants={plan.name: self._waiting(plan, callers) for plan in self.blueprint.tenants.values()},
-            resources=resources,
+            resources=self._resources,
             search=Search(queries, clock=clock, now=utc_now),
-            bulk=Bulk(resources),
+            bulk=Bulk(self._resources),
             public_url=self._public_url,
             decoy=sites.decoy(utc_now),
             hosts={host.lower(): name for host, name in server.hosts.items()},

@@ -53,6 +53,19 @@ class Listener:
     runner: Runner
     drain: Drain
     section: ServerSettings
+    socket: socket.socket
+    site: web.SockSite
+
+    async def renew(self, section: ServerSettings, tls: ssl.SSLContext | None) -> None:
+        """Go on with other settings: connections from now on meet the new certificates, those that are open stay.
+
+        The new site listens on the same queue of the system before the old one ceases: nobody is refused.
+        """
+        taken = self.socket.dup()
+        fresh = web.SockSite(self.runner, taken, ssl_context=tls, backlog=BACKLOG)
+        await fresh.start()
+        left, self.site, self.socket, self.section = self.site, fresh, taken, section
+        await left.stop()
 
     async def close(self) -> bool:
         """Stop accepting, wait for requests under way, close; True if every one of them was answered."""
@@ -101,8 +114,9 @@ async def serve(
     drain = Drain()
     runner = Runner(create_application(holder, observer, drain))
     await runner.setup()
-    await web.SockSite(runner, bound.socket, ssl_context=tls, backlog=BACKLOG).start()
-    return Listener(runner, drain, section)
+    site = web.SockSite(runner, bound.socket, ssl_context=tls, backlog=BACKLOG)
+    await site.start()
+    return Listener(runner, drain, section, bound.socket, site)
 
 
 async def serve_admin(bound: Bound, gateway: Gateway, observer: ServerObserver, section: AdminSettings) -> Runner:
@@ -119,7 +133,7 @@ async def serve_admin(bound: Bound, gateway: Gateway, observer: ServerObserver, 
     )
     runner = Runner(application)
     await runner.setup()
-    await web.SockSite(runner, bound.socket).start()
+    await web.SockSite(runner, bound.socket.dup()).start()
     return runner
 
 
@@ -128,5 +142,5 @@ async def serve_metrics(bound: Bound, registry: CollectorRegistry, section: Metr
     token = section.token.get_secret_value() if section.token is not None else None
     runner = Runner(create_metrics_application(registry, token))
     await runner.setup()
-    await web.SockSite(runner, bound.socket).start()
+    await web.SockSite(runner, bound.socket.dup()).start()
     return runner

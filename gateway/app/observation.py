@@ -17,6 +17,7 @@ from gateway.app.gateway import Gateway
 from gateway.engine.breaker import State
 from gateway.server.auth import StaticTokens
 from gateway.server.traffic.brake import KINDS, TalliesUnavailable
+from gateway.settings import Problem
 from gateway.settings.model import ServerSettings
 from gateway.telemetry import logs
 from gateway.telemetry.loop import watch_lag
@@ -42,13 +43,15 @@ class Observation(TelemetryObserver):
         super().__init__(self.metrics, logger, tenants=Tenants(MOST_TENANTS))
 
     @classmethod
-    def of_process(cls, level: int) -> Observation:
+    def of_process(cls, level: int, worker: int | None = None) -> Observation:
         """Observe the whole process: lines go to the error output, as JSON where nobody reads along, and what
-        libraries log goes the same way."""
+        libraries log goes the same way. `worker` is its number among several."""
         if sys.stderr.isatty():
             logger = logs.console_logger(sys.stderr, level)
         else:
             logger = logs.json_logger(sys.stderr.buffer, level)
+        if worker is not None:
+            logger = logger.bind(worker=worker)
         logs.install(logger, level)
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -69,6 +72,43 @@ class Observation(TelemetryObserver):
             self.logger.info("the shared cache is used")
         else:
             self.logger.warning("the shared cache failed and is left aside")
+
+    def worker_started(self, worker: int, pid: int) -> None:
+        """Tell of a process that was started."""
+        self.logger.info("a worker was started", worker=worker, pid=pid)
+
+    def worker_ended(self, worker: int, pid: int, code: int, *, expected: bool) -> None:
+        """Tell of a process that ended; `code` is negative for a signal."""
+        if expected:
+            self.logger.info("a worker has left", worker=worker, pid=pid, code=code)
+        else:
+            self.logger.error("a worker ended and is started again", worker=worker, pid=pid, code=code)
+
+    def worker_stuck(self, worker: int, pid: int) -> None:
+        """Tell of a process whose loop does not turn."""
+        self.logger.error("a worker does not answer and is killed", worker=worker, pid=pid)
+
+    def reload_began(self) -> None:
+        """Tell that the configuration is read anew."""
+        self.logger.info("the configuration is read anew")
+
+    def reload_done(self) -> None:
+        """Tell that another configuration serves."""
+        self.metrics.child("reloads", "done").inc()
+        self.logger.info("the configuration was taken")
+
+    def reload_refused(self, problems: Iterable[Problem]) -> None:
+        """Tell what is wrong with a configuration, a line for each problem; the old one serves on."""
+        self.metrics.child("reloads", "refused").inc()
+        for one in problems:
+            reason = f"{one.where}: {one.reason}" if one.where else one.reason
+            place = {"file": str(one.place.file), "line": one.place.line}
+            self.logger.error("the configuration was refused, the old one serves on", **place, reason=reason)
+
+    def reload_failed(self, error: BaseException) -> None:
+        """Tell of a reload that failed for another reason; the old configuration serves on."""
+        self.metrics.child("reloads", "failed").inc()
+        self.logger.error("the configuration could not be taken, the old one serves on", exc_info=error)
 
     def watch(self, gateway: Gateway) -> asyncio.Task[None]:
         """Read the state of a running gateway on every scrape, and measure the loop; cancel the task at its end."""

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from gateway import app
-from gateway.app import Blueprint, ListenError, Observation, Ready, Running
+from gateway.app import Blueprint, ListenError, Observation, Ready, Running, draw, supervision, supervisor
+from gateway.app.reloading import Origin
+from gateway.app.sockets import Sockets
 from gateway.cli import reporting
 from gateway.cli.configuration import Config, blueprint
 from gateway.identity import IdentityError
-from gateway.settings import SettingsError
+from gateway.plugins import Plugins
+from gateway.settings import SettingsError, load
+
+T = TypeVar("T")
 
 
 class LogLevel(StrEnum):
@@ -36,24 +41,98 @@ def serve(
     config: Config,
     log_level: Annotated[LogLevel, typer.Option(help="What is written to the error output.")] = LogLevel.INFO,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs PostgreSQL and Redis.")] = 1,
+    watch: Annotated[bool, typer.Option("--watch", help="Read the configuration anew when its files change.")] = False,
+    inherit: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Serve a configuration until the process is told to end (Ctrl-C, SIGTERM).
 
     The configuration is checked whole before anything starts. A backend that cannot be reached leaves its own tenants
-    at 503 until it can, and stops nobody else. On SIGTERM requests under way are answered before the process ends.
+    at 503 until it can, and stops nobody else. On SIGTERM requests under way are answered before the process ends. On
+    SIGHUP the configuration is read anew and taken whole, or refused whole; no request is lost either way.
     """
-    if workers > 1:
-        reporting.fail("--workers: only one process serves a configuration; start one for each machine or container")
     drawn = blueprint(config)
-    run(drawn, log_level.number, lambda served: _tell(served, str(config)))
+    origin = Origin(config, lambda: draw(load(config), Plugins.installed()))
+    if workers > 1:
+        _supervise(drawn, origin, log_level, workers, watch=watch)
+    elif inherit:
+        _work(drawn, origin, log_level, inherit)
+    else:
+        run(drawn, log_level.number, lambda served: _tell(served, str(config)), origin=origin, watch=watch)
 
 
-def run(drawn: Blueprint, level: int, ready: Ready, *, metrics_needed: bool = True) -> None:
+def run(
+    drawn: Blueprint,
+    level: int,
+    ready: Ready,
+    *,
+    metrics_needed: bool = True,
+    origin: Origin | None = None,
+    watch: bool = False,
+) -> None:
     """Serve a blueprint; end the program with a sentence if that cannot be done."""
-    serving = app.serve(drawn, Observation.of_process(level), ready=ready, metrics_needed=metrics_needed)
+    observation = Observation.of_process(level)
+    _complete(app.serve(drawn, observation, ready=ready, metrics_needed=metrics_needed, origin=origin, watch=watch))
+
+
+def _supervise(drawn: Blueprint, origin: Origin, level: LogLevel, workers: int, *, watch: bool) -> None:
+    reasons = list(supervisor.problems(drawn.configuration.settings, workers))
+    if reasons:
+        reporting.fail("\n".join(f"--workers {workers}: {reason}" for reason in reasons))
+    settings = drawn.configuration.settings
+    command = supervisor.program(("serve", str(origin.path), "--log-level", level.value))
+
+    def ready(sockets: Sequence[Sockets]) -> None:
+        address = sockets[0].scim.address
+        root = settings.server.public_url or f"http{'s' if settings.server.tls else ''}://{address}"
+        typer.echo(f"serving {origin.path} at {root} with {workers} workers")
+        for name in sorted(drawn.tenants):
+            typer.echo(f"  {root}/{name}/scim/v2")
+        if sockets[0].admin is not None:
+            typer.echo(f"operators at http://{sockets[0].admin.address}")
+        for one in sockets:
+            if one.metrics is not None:
+                typer.echo(f"metrics at http://{one.metrics.address}/metrics")
+
+    code = _complete(
+        supervision.supervise(
+            drawn,
+            Observation.of_process(level.number),
+            origin,
+            command,
+            workers=workers,
+            watch=watch,
+            ready=ready,
+        )
+    )
+    if code:
+        typer.echo("a worker did not come to serve; nothing was started", err=True)
+        raise typer.Exit(code)
+
+
+def _work(drawn: Blueprint, origin: Origin, level: LogLevel, inherit: str) -> None:
+    """Serve as one of several, with what the supervisor has handed on."""
+    try:
+        given = supervision.Inheritance.read(inherit, drawn.configuration.settings)
+    except (ListenError, ValueError) as error:
+        reporting.fail(f"--inherit: {error}")
+    observation = Observation.of_process(level.number, given.number)
+    _complete(
+        app.serve(
+            drawn,
+            observation,
+            ready=lambda served: None,
+            origin=origin,
+            sockets=given.sockets,
+            overseer=given.overseer,
+        )
+    )
+
+
+def _complete(work: Coroutine[Any, Any, T]) -> T:
+    """Run the loop of the process; end the program with a sentence if something stands in the way."""
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serving)
+            return runner.run(work)
     except SettingsError as error:
         reporting.refuse(error)
     except (ListenError, IdentityError) as error:

@@ -14,6 +14,10 @@ from gateway.scim.errors import ScimError, ScimType
 from gateway.server import answers
 from gateway.server.drain import Drain
 
+LINGER_SECONDS = 2.0
+"""How long connections that rest stay open once the process is leaving."""
+LOOK_SECONDS = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Tls:
@@ -98,13 +102,26 @@ class Runner(web.AppRunner):
         )
 
 
-async def stop(runner: Runner, drain: Drain, *, delay: float, grace: float) -> bool:
+async def stop(runner: Runner, drain: Drain, *, delay: float, grace: float, linger: float = LINGER_SECONDS) -> bool:
     """Leave: say so for `delay` seconds, so that balancers notice, then stop accepting and wait at most `grace` seconds
-    for requests under way. True if every one of them was answered."""
+    for requests under way. True if every one of them was answered.
+
+    A client may be sending its next request on a connection that rests: those are closed by the answer, or after
+    `linger` seconds without one.
+    """
     drain.begin()
     await asyncio.sleep(delay)
     for site in list(runner.sites):
         await site.stop()
+    await _rested(runner, min(linger, grace))
     finished = await drain.finished(grace)
     await runner.cleanup()
     return finished
+
+
+async def _rested(runner: Runner, seconds: float) -> None:
+    """Wait until no connection is left, or for so many seconds."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + seconds
+    while runner.server is not None and runner.server.connections and (left := until - clock()) > 0:  # noqa: ASYNC110
+        await asyncio.sleep(min(LOOK_SECONDS, left))

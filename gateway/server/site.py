@@ -95,6 +95,7 @@ class SiteHolder:
 
     def __init__(self, site: Site) -> None:
         self._served = _Served(site)
+        self._left: list[_Served] = []
 
     @property
     def site(self) -> Site:
@@ -114,14 +115,27 @@ class SiteHolder:
                 served.idle.set()
 
     async def swap(self, site: Site, *, grace: float) -> bool:
-        """Serve another site from now on; return when no request uses the old one any more (True), or after `grace`
+        """Serve another site from now on; return when no request uses an older one any more (True), or after `grace`
         seconds (False)."""
-        old, self._served = self._served, _Served(site)
+        self.put(site)
+        return await self.left(grace)
+
+    def put(self, site: Site) -> None:
+        """Serve another site from now on."""
+        self._left.append(self._served)
+        self._served = _Served(site)
+
+    async def left(self, grace: float) -> bool:
+        """Wait until no request uses an older site any more (True), or for `grace` seconds (False)."""
         try:
             async with asyncio.timeout(grace):
-                while old.requests:
-                    old.idle.clear()
-                    await old.idle.wait()
+                # Older ones too: whoever swaps may stop what they all had in common.
+                for old in list(self._left):
+                    while old.requests:
+                        old.idle.clear()
+                        await old.idle.wait()
         except TimeoutError:
             return False
+        finally:
+            self._left = [old for old in self._left if old.requests]
         return True

@@ -127,6 +127,7 @@ METRICS: tuple[Metric, ...] = (
         (),
         (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
     ),
+    Metric("reloads", "counter", "Times the configuration was read anew: done, refused or failed.", ("outcome",)),
     Metric("build_info", "gauge", "1, with the version of the gateway and of Python.", ("version", "python")),
 )
 
