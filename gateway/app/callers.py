@@ -85,10 +85,11 @@ class Callers:
             methods.append(Certificates(accepted, now=self._now))
         if section.issuers:
             methods.append(Jwt([issuer(one, self._keys(tenant, one)) for one in section.issuers], now=self._now))
-        if section.introspection is not None:
-            methods.append(self._introspection(section.introspection))
         if endpoint is not None:
             methods.append(endpoint.authenticator)
+        if section.introspection is not None:
+            # The last: no issuer is shown tokens that are none of its own.
+            methods.append(self._introspection(section.introspection))
         return methods[0] if len(methods) == 1 else AnyOf(methods)
 
     def endpoint(self, tenant: str, section: CallersSettings) -> TokenEndpoint | None:
