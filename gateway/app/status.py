@@ -9,6 +9,7 @@ from typing import Any
 from gateway import __version__
 from gateway.app.gateway import Gateway
 from gateway.server.traffic.brake import TalliesUnavailable
+from gateway.settings.secrecy import masked
 
 
 async def status(gateway: Gateway) -> Mapping[str, Any]:
@@ -38,5 +39,5 @@ def _backend(gateway: Gateway, name: str) -> Mapping[str, Any]:
     contact = gateway.contacts[name]
     told: dict[str, Any] = {"reached": contact.reached, "breaker": gateway.guards[name].state.value}
     if contact.error is not None:
-        told["error"] = str(contact.error)
+        told["error"] = masked(str(contact.error), gateway.blueprint.secrets())
     return told
