@@ -128,6 +128,14 @@ class SqlBackend(WritableBackend[SqlSettings]):
         async with self._open().reading() as session:
             return await served.reading.search(session, query)
 
+    async def list_values(
+        self, entity: str, key: str, field: str, *, limit: int, cursor: str | None = None
+    ) -> tuple[tuple[Any, ...], str | None]:
+        """Read a page of one long field, a membership say, by the index of its table."""
+        served = self._find(entity)
+        async with self._open().reading() as session:
+            return await served.reading.list_values(session, key, field, limit, cursor)
+
     async def create(self, entity: str, fields: Fields) -> Record:
         writing = self._find(entity).writing
         sessions = self._writing()

@@ -8,9 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from backends.contract import RejectedError
+from backends.sql import cursors
 from backends.sql.conditions import belonging
 from backends.sql.dialects.base import Condition, Dialect
 from backends.sql.model import Entity, ListField, RowsField
+from backends.sql.ordering import past
 from backends.sql.sessions import Session
 
 Keys = Sequence[tuple[Any, ...]]
@@ -40,6 +43,29 @@ class Children:
                 if owner is not None:
                     values[owner].append(_value(found, row[width:]))
         return {owner: tuple(many) for owner, many in values.items()}
+
+    async def page(
+        self, session: Session, found: RowsField | ListField, key: tuple[Any, ...], limit: int, cursor: str | None
+    ) -> tuple[tuple[Any, ...], str | None]:
+        """Read up to `limit` values of one field of one record after a cursor, by the index of the owner's rows."""
+        order = _order(found)
+        bound: dict[str, Any] = {f"k{index}": value for index, value in enumerate(key)} | {"limit": limit + 1}
+        if cursor is not None:
+            after = cursors.open_(cursor, found.name)
+            if len(after) != len(order):
+                raise RejectedError("the cursor does not belong to this list")
+            bound |= {f"c{index}": value for index, value in enumerate(after)}
+        shape = (found.name, "page" if cursor is None else "after", 1)
+        if shape not in self._statements:
+            statement = self._build(found, "one", 1).limit(sa.bindparam("limit", type_=sa.Integer()))
+            if cursor is not None:
+                bounds = [sa.bindparam(f"c{index}", type_=column.type) for index, column in enumerate(order)]
+                statement = statement.where(past(order, bounds, self._dialect))
+            self._statements[shape] = statement.add_columns(*order)
+        rows = (await session.execute(self._statements[shape], bound)).all()
+        width, more, rows = len(self._entity.key), len(rows) > limit, rows[:limit]
+        values = tuple(_value(found, row[width : -len(order)]) for row in rows)
+        return values, cursors.seal(rows[-1][-len(order) :], found.name) if more and rows else None
 
     def _bound(self, found: RowsField | ListField, keys: Keys) -> tuple[sa.Select[Any], dict[str, Any]]:
         if len(keys) == 1:
@@ -81,14 +107,19 @@ class Children:
                     for name in names
                 ]
             )
-        if isinstance(found, ListField):
-            columns: Sequence[Any] = found.member.columns
-            order: Sequence[Any] = found.member.columns
-        else:
-            columns = [column.column for column in found.columns.values()]
-            order = [found.table.c[name] for name in found.key]
+        columns: Sequence[Any] = (
+            found.member.columns
+            if isinstance(found, ListField)
+            else [column.column for column in found.columns.values()]
+        )
+        order = _order(found)
         statement = sa.select(*owner, *columns).where(condition, *belonging(self._dialect, found, found.table))
         return statement.order_by(*order) if how == "one" else statement.order_by(*owner, *order)
+
+
+def _order(found: RowsField | ListField) -> Sequence[Any]:
+    """Choose what tells the rows of one owner apart, to read them in a stable order."""
+    return found.member.columns if isinstance(found, ListField) else [found.table.c[name] for name in found.key]
 
 
 def _value(found: RowsField | ListField, values: Any) -> Any:

@@ -14,6 +14,7 @@ from backends.sql.children import Children
 from backends.sql.conditions import condition, visible
 from backends.sql.dialects.base import Condition, Dialect, Expression
 from backends.sql.model import ColumnField, Entity, ListField, LookupField, PackedField, RowsField, SideField
+from backends.sql.ordering import past
 from backends.sql.questions import Question, Questions, Shape, parameters
 from backends.sql.remembered import Remembered
 from backends.sql.sessions import Session
@@ -138,6 +139,18 @@ class Reading:
 
         statement = self._statements.get(("count", question.shape), build)
         return int((await session.execute(statement, parameters(question))).scalar_one())
+
+    async def list_values(
+        self, session: Session, key: str, name: str, limit: int, cursor: str | None
+    ) -> tuple[tuple[Any, ...], str | None]:
+        """Read a page of one many-valued field; raise `NotFoundError` for a record that is not visible."""
+        found = self._entity.fields.get(name)
+        if not isinstance(found, RowsField | ListField):
+            raise UnsupportedError(f"{name} is no list of rows")
+        values = self._entity.key.decode(key)
+        if values is None or not (await self.held(session, values))[0]:
+            raise NotFoundError
+        return await self._children.page(session, found, values, limit, cursor)
 
     def key_parameters(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """Name the values of a key as `key_condition` binds them."""
@@ -302,8 +315,8 @@ class Reading:
         key = self._entity.key.columns
         bounds = [sa.bindparam(f"c{index}", type_=column.type) for index, column in enumerate(key)]
         if order is None:
-            return _past(key, bounds, self._dialect, descending=sort.descending)
-        tie = _past(key, bounds, self._dialect)
+            return past(key, bounds, self._dialect, descending=sort.descending)
+        tie = past(key, bounds, self._dialect)
         column = _bare(order)
         if null:
             same = sa.and_(column.is_(None), tie)
@@ -314,20 +327,6 @@ class Reading:
         # The range stands alone so that an index on the sort column can be entered at the cursor.
         beyond = sa.and_(within, sa.or_(further, tie))
         return beyond if sort.descending or not _nullable(order) else sa.or_(beyond, column.is_(None))
-
-
-def _past(
-    key: Sequence[Expression], bounds: Sequence[Expression], dialect: Dialect, *, descending: bool = False
-) -> Condition:
-    """Build "the key lies beyond": as a row where the dialect compares rows, else spelled out."""
-    if len(key) == 1:
-        return key[0] < bounds[0] if descending else key[0] > bounds[0]
-    if dialect.row_values:
-        one, other = sa.tuple_(*key), sa.tuple_(*bounds)
-        return one < other if descending else one > other
-    first = key[0] < bounds[0] if descending else key[0] > bounds[0]
-    rest = _past(key[1:], bounds[1:], dialect, descending=descending)
-    return sa.or_(first, sa.and_(key[0] == bounds[0], rest))
 
 
 def _unless_null(load: Load) -> Load:
