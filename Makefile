@@ -32,8 +32,9 @@ check: $(VENV)/dev.done ## Run the linter and the type checker
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 
-bench: $(VENV)/dev.done ## Measure the core beside another library, in one run
+bench: $(VENV)/dev.done ## Measure the core beside another library, and the gateway beside bare statements
 	@$(RUN) tests/benchmarks/core.py
+	@$(RUN) tests/benchmarks/whole.py
 
 soak: $(VENV)/dev.done ## Run the long form of the random and fault tests
 	@SCIM_SOAK=1 $(RUN) -m pytest -p no:cacheprovider $(if $(TESTS),$(TESTS),tests)
