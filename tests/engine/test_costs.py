@@ -68,7 +68,8 @@ COSTS: dict[str, tuple[Sent, dict[str, int]]] = {
         {"search teams": 1, "create teams": 1},
     ),
     "a member": (
-        lambda client, ids: client.patch("Group", ids["group"], add("members", refs(ids["other"]))), {"update teams": 1},
+        lambda client, ids: client.patch("Group", ids["group"], add("members", refs(ids["other"]))),
+        {"update teams": 1},
     ),
     "fifty members": (
         lambda client, ids: client.patch(
