@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -164,6 +166,55 @@ def test_it_serves_tls(start: Start, environment: dict[str, str], tmp_path: Path
     assert fetch(f"{base}/acme/scim/v2/Users", "secret-token", context)[0] == 200
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
+
+
+def test_a_new_certificate_and_a_new_secret_are_taken_on_sighup(
+    start: Start, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Connections from then on meet the new certificate, one that is open goes on; a certificate that cannot be read is
+    refused at its line, and the old one stays (M9, G1)."""
+    certificate(tmp_path)
+    process, _ = start(f"{{ certificate: {tmp_path}/cert.pem, key: {tmp_path}/key.pem }}")
+    old = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    port = int(environment["PORT"])
+    users = f"https://localhost:{port}/acme/scim/v2/Users"
+    opened = http.client.HTTPSConnection("localhost", port, context=old, timeout=30)
+    with closing(opened):
+        assert ask(opened) == 200
+        certificate(tmp_path)
+        process.send_signal(signal.SIGHUP)
+        logged(tmp_path, "the configuration was taken")
+        assert fetch(users, "secret-token", ssl.create_default_context(cafile=tmp_path / "cert.pem"))[0] == 200
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            fetch(users, "secret-token", old)
+        assert ask(opened) == 200
+    good = (tmp_path / "cert.pem").read_bytes()
+    (tmp_path / "cert.pem").write_text("no certificate", encoding="utf-8")
+    process.send_signal(signal.SIGHUP)
+    refused = logged(tmp_path, "the configuration was refused, the old one serves on")
+    assert (refused["line"], "server.tls" in refused["reason"]) == (2, True)
+    (tmp_path / "cert.pem").write_bytes(good)
+    assert fetch(users, "secret-token", ssl.create_default_context(cafile=tmp_path / "cert.pem"))[0] == 200
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def ask(connection: http.client.HTTPSConnection) -> int:
+    """Ask over a connection that is open."""
+    connection.request("GET", "/acme/scim/v2/Users", headers={"Authorization": "Bearer secret-token"})
+    with connection.getresponse() as answer:
+        answer.read()
+        return answer.status
+
+
+def logged(tmp_path: Path, event: str) -> dict[str, Any]:
+    """Wait until an event was logged, and give its line."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if found := [line for line in log_lines(tmp_path) if line["event"] == event]:
+            return found[-1]
+        time.sleep(0.02)
+    raise AssertionError((tmp_path / "log").read_text(encoding="utf-8"))
 
 
 def certificate(folder: Path) -> None:
