@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from gateway.app import local
 from gateway.app.callers import operators
 from gateway.app.gateway import Gateway
 from gateway.app.status import status
@@ -25,7 +26,7 @@ from gateway.server.observer import ServerObserver
 from gateway.server.site import SiteHolder
 from gateway.settings.model import MetricsSettings, ServerSettings
 from gateway.settings.traffic import AdminSettings
-from gateway.settings.values import Address
+from gateway.settings.values import Address, SocketPath
 
 BACKLOG = 1024
 
@@ -44,6 +45,21 @@ class Bound:
     def close(self) -> None:
         """Give the address back."""
         self.socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class BoundHere:
+    """A Unix socket that is ours, likewise; `made` is its file where this process has made it."""
+
+    socket: socket.socket
+    address: SocketPath
+    made: local.Made | None = None
+
+    def close(self) -> None:
+        """Give the path back."""
+        self.socket.close()
+        if self.made is not None:
+            self.made.remove()
 
 
 @dataclass(slots=True)
@@ -96,6 +112,17 @@ def bind(address: Address) -> Bound:
     return Bound(taken, Address(address.host, taken.getsockname()[1]))
 
 
+def bind_here(place: Address | SocketPath) -> Bound | BoundHere:
+    """Take an address or a path of this machine; raises `ListenError`."""
+    if isinstance(place, Address):
+        return bind(place)
+    try:
+        taken, made = local.take(place.path)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {place}: {error.strerror or error}") from error
+    return BoundHere(taken, place, made)
+
+
 def tls_context(section: ServerSettings) -> ssl.SSLContext | None:
     """Read the TLS files; None where plain HTTP is spoken. Raises `ListenError`."""
     if section.tls is None:
@@ -119,7 +146,9 @@ async def serve(
     return Listener(runner, drain, section, bound.socket, site)
 
 
-async def serve_admin(bound: Bound, gateway: Gateway, observer: ServerObserver, section: AdminSettings) -> Runner:
+async def serve_admin(
+    bound: Bound | BoundHere, gateway: Gateway, observer: ServerObserver, section: AdminSettings
+) -> Runner:
     """Serve the plane of operators on an address."""
     if gateway.counters is None:
         raise RuntimeError("the gateway has not been started")

@@ -18,7 +18,7 @@ from gateway.app.overseers import Overseer, Systemd, beat
 from gateway.app.reloading import Origin, Reloading
 from gateway.app.serving import Serving
 from gateway.app.sockets import Sockets
-from gateway.settings.values import Address
+from gateway.settings.values import Address, SocketPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Running:
     url: str
     address: Address
     metrics: Address | None = None
-    admin: Address | None = None
+    admin: Address | SocketPath | None = None
     metrics_error: str | None = None
 
     @property

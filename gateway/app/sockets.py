@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass, replace
 
-from gateway.app.listeners import Bound, ListenError, bind
+from gateway.app.listeners import Bound, BoundHere, ListenError, bind, bind_here
 from gateway.settings.model import Settings
-from gateway.settings.values import Address
+from gateway.settings.values import Address, SocketPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Sockets:
 
     scim: Bound
     metrics: Bound | None = None
-    admin: Bound | None = None
+    admin: Bound | BoundHere | None = None
     metrics_error: str | None = None
 
     def close(self) -> None:
@@ -24,7 +24,7 @@ class Sockets:
         for one in self.all():
             one.close()
 
-    def all(self) -> tuple[Bound, ...]:
+    def all(self) -> tuple[Bound | BoundHere, ...]:
         """Give what there is, SCIM's first."""
         return tuple(one for one in (self.scim, self.metrics, self.admin) if one is not None)
 
@@ -46,7 +46,7 @@ def take(settings: Settings, *, metrics_needed: bool = True) -> Sockets:
                     raise
                 found = replace(found, metrics_error=str(error))
         if settings.admin is not None:
-            found = replace(found, admin=bind(settings.admin.listen))
+            found = replace(found, admin=bind_here(settings.admin.listen))
     except ListenError:
         found.close()
         raise
@@ -84,13 +84,20 @@ def inherit(numbers: str, settings: Settings) -> Sockets:
     return Sockets(
         _named(scim, settings.server.listen),
         None if metrics is None or settings.metrics is None else _named(metrics, settings.metrics.listen),
-        None if admin is None or settings.admin is None else _named(admin, settings.admin.listen),
+        None if admin is None or settings.admin is None else _named_here(admin, settings.admin.listen),
     )
 
 
 def _named(taken: socket.socket, address: Address) -> Bound:
     taken.setblocking(False)
     return Bound(taken, Address(address.host, taken.getsockname()[1]))
+
+
+def _named_here(taken: socket.socket, place: Address | SocketPath) -> Bound | BoundHere:
+    if isinstance(place, Address):
+        return _named(taken, place)
+    taken.setblocking(False)
+    return BoundHere(taken, place)
 
 
 def _after(address: Address, number: int) -> Address:

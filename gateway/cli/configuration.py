@@ -19,11 +19,16 @@ Config = Annotated[
 ]
 
 
+def read(path: Path, environment: Mapping[str, str] | None = None) -> Blueprint:
+    """Load and check a configuration, every file and secret anew; raise `SettingsError` or `PluginError`."""
+    plugins = Plugins.installed()
+    return draw(load(path, environment, plugins.secrets()), plugins)
+
+
 def blueprint(path: Path, environment: Mapping[str, str] | None = None) -> Blueprint:
     """Load and check a configuration without starting anything; end the program with all problems if there are any."""
     try:
-        plugins = Plugins.installed()
-        return draw(load(path, environment, plugins.secrets()), plugins)
+        return read(path, environment)
     except SettingsError as error:
         reporting.refuse(error)
     except PluginError as error:

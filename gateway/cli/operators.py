@@ -1,53 +1,48 @@
-"""`scim-gateway status`, `ping` and `brake`: what an operator asks of a gateway that runs, over its admin plane."""
+"""`scim-gateway status`, `ping`, `brake` and `token last-use`: what an operator asks of a gateway that runs."""
 
 from __future__ import annotations
 
 import json
-import os
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from gateway.cli import reporting
+from gateway.cli.plane import AsJson, TokenFile, Where, ask, front, send
 
-VARIABLE = "SCIM_GATEWAY_ADMIN_TOKEN"
-SECONDS = 10.0
-
-Url = Annotated[str, typer.Option("--admin", metavar="URL", help="Where the admin plane is (`admin.listen`).")]
-TokenFile = Annotated[
-    Path | None, typer.Option(help="A file with the operator's token.", show_default=f"the variable {VARIABLE}")
-]
 Tenant = Annotated[str, typer.Argument(metavar="TENANT", show_default=False)]
 
 brake = typer.Typer(no_args_is_help=True)
 
 
-def status(url: Url = "http://127.0.0.1:8081", token_file: TokenFile = None) -> None:
-    """Print the state of a running gateway as JSON: store, backends, tenants, brakes.
+def status(config: Where, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Print the state of a running gateway: store, backends, tenants, brakes.
 
-    Ends with 1 if the store cannot be used, a backend was never reached or its breaker is not closed.
+    It is asked over its plane of operators (`admin:` of the configuration), with an operator's token. Ends with 1 if
+    the store cannot be used, a backend was never reached or is left alone (its breaker is not closed).
     """
-    found = _ask(url, token_file, "GET", "/status")
-    typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    found = ask(config, token_file, "GET", "/status")
+    typer.echo(_json(found) if as_json else "\n".join(_state(found)))
     well = [one["reached"] and one["breaker"] == "closed" for one in found["backends"].values()]
     if found["store"] != "usable" or not all(well):
         raise typer.Exit(1)
 
 
-def ping(url: Annotated[str, typer.Argument(metavar="URL")] = "http://127.0.0.1:8080") -> None:
-    """Ask a gateway whether it takes requests (`/readyz`); ends with 0 if it does. No token is needed."""
+def ping(config: Where = "http://127.0.0.1:8080") -> None:
+    """Ask a gateway whether it takes requests (`/readyz`); ends with 0 if it does. No token is needed.
+
+    A sick backend does not make a gateway unready: its tenants are answered 503, all others are served.
+    """
+    place = front(config)
+    code, data = send(place, "GET", "/readyz", {})
+    if code != 200:
+        reporting.fail(f"{place} does not take requests: {data[:500].decode('utf-8', 'replace')}")
     try:
-        with urllib.request.urlopen(_checked(f"{url.rstrip('/')}/readyz"), timeout=SECONDS) as answer:  # noqa: S310
-            typer.echo(json.loads(answer.read())["status"])
-    except urllib.error.HTTPError as error:
-        with error:
-            reporting.fail(f"{url} does not take requests: {error.read(500).decode('utf-8', 'replace')}")
-    except (OSError, ValueError, KeyError) as error:
-        reporting.fail(f"{url} does not answer: {error}")
+        typer.echo(json.loads(data)["status"])
+    except (ValueError, KeyError, TypeError):
+        reporting.fail(f"{place} answers something that is not of a gateway")
 
 
 @brake.callback()
@@ -60,63 +55,80 @@ def brakes() -> None:
 
 
 @brake.command("status")
-def engaged(url: Url = "http://127.0.0.1:8081", token_file: TokenFile = None) -> None:
+def engaged(config: Where, token_file: TokenFile = None, as_json: AsJson = False) -> None:
     """List the brakes that hold changes back; ends with 1 if there are any."""
-    found = _ask(url, token_file, "GET", "/brake")["engaged"]
-    for one in found:
-        typer.echo(f"{one['tenant']}: {one['kind']} are held, {one['count']} were asked for")
+    found = ask(config, token_file, "GET", "/brake")["engaged"]
+    if as_json:
+        typer.echo(_json(found))
+    for one in found if not as_json else ():
+        since = datetime.fromtimestamp(one["since"], UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        typer.echo(f"{one['tenant']}: {one['kind']} are held since {since}, {one['count']} were asked for")
     if found:
         raise typer.Exit(1)
-    typer.echo("no brake holds anything back")
+    if not as_json:
+        typer.echo("no brake holds anything back")
 
 
 @brake.command("release")
 def release(
+    config: Where,
     tenant: Tenant,
     kind: Annotated[str, typer.Option(help="deactivations, deletions or removals.", show_default="all of them")] = "",
-    url: Url = "http://127.0.0.1:8081",
     token_file: TokenFile = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Let a tenant's changes through again, and count anew."""
+    """Let a tenant's changes through again, and count anew.
+
+    Look first at what was asked for (the audit trail has every refused attempt): a mistake at the identity provider is
+    mended there. What was held back is not done by itself, the client sends it again.
+    """
     body = {"tenant": tenant, **({"kind": kind} if kind else {})}
-    released = _ask(url, token_file, "POST", "/brake/release", body)["released"]
-    typer.echo(f"{tenant}: released {', '.join(released)}" if released else f"{tenant}: no brake held anything back")
+    found = ask(config, token_file, "POST", "/brake/release", body)
+    released = found["released"]
+    if as_json:
+        typer.echo(_json(found))
+    elif released:
+        typer.echo(f"{tenant}: released {', '.join(released)}")
+    else:
+        typer.echo(f"{tenant}: no brake held anything back")
 
 
-def _ask(url: str, token_file: Path | None, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-    headers = {"Authorization": f"Bearer {_token(token_file)}", "Content-Type": "application/json"}
-    data = None if body is None else json.dumps(body).encode()
-    address = _checked(f"{url.rstrip('/')}{path}")
-    request = urllib.request.Request(address, data=data, headers=headers, method=method)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-            return json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            reporting.fail(f"{url} refuses: {_detail(error.read(2000))}")
-    except (OSError, ValueError) as error:
-        reporting.fail(f"{url} does not answer: {error}")
+def last_use(config: Where, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Print when each tenant's tokens end, and when they were last used.
+
+    Told is what the process that answers has seen since it started; the metric
+    `scim_gateway_token_last_use_timestamp_seconds` has all processes. An old token nobody uses any more can go.
+    """
+    found = ask(config, token_file, "GET", "/tokens")
+    if as_json:
+        typer.echo(_json(found))
+        return
+    for tenant, tokens in sorted(found.items()):
+        for one in tokens:
+            ends = f"ends {one['expires']}" if one["expires"] else "has no end"
+            used = f"last used {one['last_used']}" if one["last_used"] else "not used yet"
+            typer.echo(f"{tenant}: {one['name']}  {ends}, {used}")
 
 
-def _checked(url: str) -> str:
-    """Take http and https only: urllib would read files too."""
-    if not url.startswith(("http://", "https://")):
-        reporting.fail(f"{url} is no URL such as http://127.0.0.1:8081")
-    return url
+def _json(found: Any) -> str:
+    return json.dumps(found, indent=2, ensure_ascii=False)
 
 
-def _detail(raw: bytes) -> str:
-    try:
-        return str(json.loads(raw)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return "no reason is given"
+def _state(found: Mapping[str, Any]) -> Iterator[str]:
+    """Write the state one thing a line, what is not well in capitals."""
+    yield f"scim-gateway {found['version']} on Python {found['python']}"
+    yield f"store      {_marked(found['store'], 'usable')}"
+    for name, one in found["backends"].items():
+        reached = "reached" if one["reached"] else "NOT REACHED YET"
+        error = f": {one['error']}" if "error" in one else ""
+        yield f"backend    {name}: {reached}, breaker {_marked(one['breaker'], 'closed')}{error}"
+    for name, state in found["tenants"].items():
+        yield f"tenant     {name}: {_marked(state, 'served')}"
+    if found["brakes"] is None:
+        yield "brakes     NOT KNOWN: the shared cache cannot be asked"
+    for name in found["brakes"] or ():
+        yield f"brake      {name} are HELD"
 
 
-def _token(file: Path | None) -> str:
-    try:
-        token = os.environ.get(VARIABLE, "") if file is None else file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        reporting.fail(f"{file} cannot be read: {error.strerror}")
-    if not token:
-        reporting.fail(f"an operator's token is needed: in {VARIABLE}, or in a file named by --token-file")
-    return token
+def _marked(word: str, well: str) -> str:
+    return word if word == well else word.upper()

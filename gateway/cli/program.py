@@ -49,6 +49,7 @@ app.command("new-backend")(authors.new_backend)
 app.command("status")(operators.status)
 app.command("ping")(operators.ping)
 app.add_typer(operators.brake, name="brake")
+tokens.app.command("last-use")(operators.last_use)
 app.add_typer(tokens.app, name="token")
 app.add_typer(store.app, name="store")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,14 +13,14 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from gateway import app
-from gateway.app import Blueprint, ListenError, Observation, Ready, Running, draw, supervision, supervisor
+from gateway.app import Blueprint, ListenError, Observation, Ready, Running, supervision, supervisor
 from gateway.app.reloading import Origin
 from gateway.app.sockets import Sockets
 from gateway.cli import reporting
-from gateway.cli.configuration import Config, blueprint
+from gateway.cli.configuration import Config, blueprint, read
+from gateway.cli.plane import Place
 from gateway.identity import IdentityError
-from gateway.plugins import Plugins
-from gateway.settings import SettingsError, load
+from gateway.settings import SettingsError
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ def serve(
     SIGHUP the configuration is read anew and taken whole, or refused whole; no request is lost either way.
     """
     drawn = blueprint(config)
-    origin = Origin(config, lambda: draw(load(config), Plugins.installed()))
+    origin = Origin(config, lambda: read(config))
     if workers > 1:
         _supervise(drawn, origin, log_level, workers, watch=watch)
     elif inherit:
@@ -81,17 +82,19 @@ def _supervise(drawn: Blueprint, origin: Origin, level: LogLevel, workers: int, 
     settings = drawn.configuration.settings
     command = supervisor.program(("serve", str(origin.path), "--log-level", level.value))
 
+    say = _voice(drawn)
+
     def ready(sockets: Sequence[Sockets]) -> None:
         address = sockets[0].scim.address
         root = settings.server.public_url or f"http{'s' if settings.server.tls else ''}://{address}"
-        typer.echo(f"serving {origin.path} at {root} with {workers} workers")
+        say(f"serving {origin.path} at {root} with {workers} workers")
         for name in sorted(drawn.tenants):
-            typer.echo(f"  {root}/{name}/scim/v2")
+            say(f"  {root}/{name}/scim/v2")
         if sockets[0].admin is not None:
-            typer.echo(f"operators at http://{sockets[0].admin.address}")
+            say(f"operators at {Place(sockets[0].admin.address)}")
         for one in sockets:
             if one.metrics is not None:
-                typer.echo(f"metrics at http://{one.metrics.address}/metrics")
+                say(f"metrics at http://{one.metrics.address}/metrics")
 
     code = _complete(
         supervision.supervise(
@@ -149,13 +152,20 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
+def _voice(drawn: Blueprint) -> Callable[[str], None]:
+    """Speak on the standard output, but leave it to the audit trail where that goes there."""
+    audit = drawn.configuration.settings.audit
+    return functools.partial(typer.echo, err=audit is not None and audit.to == "stdout")
+
+
 def _tell(served: Running, config: str) -> None:
-    typer.echo(f"serving {config} at {served.url}")
+    say = _voice(served.gateway.blueprint)
+    say(f"serving {config} at {served.url}")
     pending = set(served.gateway.pending())
     for name in sorted(served.gateway.blueprint.tenants):
         note = "  (its system was not reached yet: 503 until it is)" if name in pending else ""
-        typer.echo(f"  {served.tenant_url(name)}{note}")
+        say(f"  {served.tenant_url(name)}{note}")
     if served.admin is not None:
-        typer.echo(f"operators at http://{served.admin}")
+        say(f"operators at {Place(served.admin)}")
     if served.metrics is not None:
-        typer.echo(f"metrics at http://{served.metrics}/metrics")
+        say(f"metrics at http://{served.metrics}/metrics")

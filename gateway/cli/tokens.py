@@ -9,12 +9,12 @@ import typer
 
 from gateway.server.auth.tokens import new_token
 
-app = typer.Typer(help="Make bearer tokens.", no_args_is_help=True)
+app = typer.Typer(help="Make bearer tokens, and see which are used.", no_args_is_help=True)
 
 
 @app.callback()
 def tokens() -> None:
-    """Make bearer tokens for tenants."""
+    """Make bearer tokens for tenants and operators, and see which are used."""
 
 
 @app.command("new")

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.settings.callers import CallerName
-from gateway.settings.values import Digest, Instant, Listen, Model
+from gateway.settings.values import Digest, Instant, ListenHere, Model
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -50,5 +50,8 @@ class AdminTokenSettings(Model):
 class AdminSettings(Model):
     """The plane of operators: status, tokens, brake; nothing of SCIM."""
 
-    listen: Listen = Field(description="Host and port; a listener of its own, better not reachable from outside.")
+    listen: ListenHere = Field(
+        description="Host and port, or `unix:/path` for a socket only its owner can use; a listener of its own, better "
+        "not reachable from outside."
+    )
     tokens: list[AdminTokenSettings] = Field(min_length=1, description="The bearer tokens operators come with.")

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, With
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/@]+)):(?P<port>[0-9]{1,5})")
 RESERVED = ("scim", "oauth2", "healthz", "readyz", "metrics")
 """What begins a path of the gateway's own."""
+LONGEST_SOCKET = 100
+"""Bytes of the path of a Unix socket; the system takes few more."""
 _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _INSTANT = "write a day such as 2027-06-30, or an instant such as 2027-06-30T12:00:00Z"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -42,6 +45,21 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class SocketPath:
+    """Where to listen on this machine alone: the path of a Unix socket, which only its owner can use."""
+
+    path: Path
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return True
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or an IP address without brackets means this machine; an unknown name does not."""
     if host == "localhost":
@@ -66,6 +84,18 @@ def address(text: Any) -> Address:
     if match["six"]:
         ipaddress.IPv6Address(host)
     return Address(host, port)
+
+
+def place(text: Any) -> Address | SocketPath:
+    """Read ``host:port`` or ``unix:/path``; raise ValueError with the reason."""
+    if isinstance(text, SocketPath):
+        return text
+    if isinstance(text, str) and text.startswith("unix:"):
+        path = Path(text.removeprefix("unix:"))
+        if not path.is_absolute() or len(str(path).encode()) > LONGEST_SOCKET:
+            raise ValueError(f"write unix: and an absolute path of at most {LONGEST_SOCKET} bytes")
+        return SocketPath(path)
+    return address(text)
 
 
 def instant(value: Any) -> Any:
@@ -128,6 +158,17 @@ Listen = Annotated[
     PlainValidator(address),
     WithJsonSchema(
         {"type": "string", "examples": ["127.0.0.1:8080"], "pattern": r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):[0-9]+$|\$\{"}
+    ),
+]
+ListenHere = Annotated[
+    Address | SocketPath,
+    PlainValidator(place),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["127.0.0.1:8081", "unix:/run/scim-gateway/admin.sock"],
+            "pattern": r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):[0-9]+$|^unix:/|\$\{",
+        }
     ),
 ]
 Instant = Annotated[

@@ -152,11 +152,12 @@ def test_the_backends_that_are_installed_are_listed() -> None:
         assert text in result.stdout
 
 
-def test_several_processes_are_not_offered_yet(config: Path) -> None:
-    """--workers says plainly that one process serves a configuration."""
+def test_several_processes_need_what_they_share(config: Path) -> None:
+    """--workers says plainly what several processes cannot do without."""
     result = run("serve", config, "--workers", 2)
     assert result.exit_code == 1
-    assert "only one process" in result.stderr
+    assert "need the store in PostgreSQL" in result.stderr
+    assert "without Redis" in result.stderr
 
 
 def test_the_store_is_looked_after(config: Path, tmp_path: Path) -> None:
@@ -170,8 +171,12 @@ def test_the_store_is_looked_after(config: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("check",), ("serve",), ("demo",), ("token", "new"), ("backends",), ("store",)]
-)
+    "command",
+    [
+        (), ("check",), ("serve",), ("demo",), ("token", "new"), ("token", "last-use"), ("backends",), ("store",),
+        ("status",), ("ping",), ("brake",), ("brake", "status"), ("brake", "release"),
+    ],
+)  # fmt: skip
 def test_every_command_has_a_help_that_teaches(command: tuple[str, ...]) -> None:
     """--help says what a command does in sentences."""
     result = run(*command, "--help")
