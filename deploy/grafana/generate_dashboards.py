@@ -71,6 +71,7 @@ OVERVIEW = Dashboard(
         Panel("Backend time, p99", ((quantile(0.99, CALL_SECONDS, "", "backend"), "{{backend}}"),), "s"),
         Panel("Event loop lag, p99", ((quantile(0.99, "scim_gateway_loop_lag_seconds_bucket", "", "instance"), "{{instance}}"),), "s"),
         Panel("Tokens: days left", (("min by (tenant, token) ((scim_gateway_token_expiry_timestamp_seconds - time()) / 86400)", "{{tenant}} {{token}}"),), "d", "bargauge", steps=((None, "red"), (3, "orange"), (30, "green"))),
+        Panel("Configurations read anew, last hour", (("sum by (outcome) (increase(scim_gateway_reloads_total[1h]))", "{{outcome}}"),), "short", text="A refused one leaves the old one serving; the log says file and line."),
         Panel("Versions", (("count by (version, python) (scim_gateway_build_info)", "{{version}} on Python {{python}}"),), "short", "bargauge"),
     ),
 )  # fmt: skip
@@ -85,6 +86,7 @@ BACKEND = Dashboard(
         Panel("Calls by operation", ((f'sum by (entity, operation) (rate({CALLS}{{backend="$backend"}}[5m]))', "{{entity}} {{operation}}"),), "ops"),
         Panel("Time, p50 and p99", ((quantile(0.5, CALL_SECONDS, 'backend="$backend"', "backend"), "p50"), (quantile(0.99, CALL_SECONDS, 'backend="$backend"', "backend"), "p99")), "s"),
         Panel("p99 by operation", ((quantile(0.99, CALL_SECONDS, 'backend="$backend"', "operation"), "{{operation}}"),), "s"),
+        Panel("Calls under way, waiting, and how many may be", (('sum(scim_gateway_backend_calls_in_flight{backend="$backend"})', "under way"), ('sum(scim_gateway_backend_calls_waiting{backend="$backend"})', "waiting"), ('sum(scim_gateway_backend_calls_limit{backend="$backend"})', "limit")), text="Calls that wait for long mean that the system is slower than what is asked of it."),
         Panel("Calls that did not come to an answer", ((f'sum by (outcome) (rate({CALLS}{{backend="$backend",outcome=~"unavailable|error|refused|cancelled"}}[5m]))', "{{outcome}}"),), "ops"),
     ),
     (("backend", "Backend", "label_values(scim_gateway_backend_reached, backend)"),),
@@ -111,6 +113,7 @@ IDENTITY = Dashboard(
     "Where look-ups of ids are answered: in the process, in Redis, in the store.",
     (
         Panel("Look-ups by layer and outcome", (("sum by (layer, outcome) (rate(scim_gateway_identity_lookups_total[5m]))", "{{layer}} {{outcome}}"),), "ops", width=24),
+        Panel("Shared cache in use", (("scim_gateway_identity_cache_usable", "{{instance}}"),), "short", text="0 where Redis fails: look-ups go to the store."),
         Panel("Hit ratio by layer", (('sum by (layer) (rate(scim_gateway_identity_lookups_total{outcome="hit"}[5m])) / sum by (layer) (rate(scim_gateway_identity_lookups_total[5m]))', "{{layer}}"),), "percentunit"),
         Panel("Look-ups that went to the store", (('sum by (outcome) (rate(scim_gateway_identity_lookups_total{layer="store"}[5m]))', "{{outcome}}"),), "ops"),
     ),

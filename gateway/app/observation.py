@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.app.gateway import Gateway
 from gateway.engine.breaker import State
+from gateway.engine.guard import Guard
 from gateway.server.auth import StaticTokens
 from gateway.server.traffic.brake import KINDS, TalliesUnavailable
 from gateway.settings import Problem
@@ -117,6 +118,10 @@ class Observation(TelemetryObserver):
         self.serve(settings.tenants)
         self.metrics.read("backend_breaker", lambda: _breakers(gateway))
         self.metrics.read("backend_reached", lambda: _reached(gateway))
+        self.metrics.read("backend_calls_in_flight", lambda: _guards(gateway, lambda guard: guard.under_way))
+        self.metrics.read("backend_calls_waiting", lambda: _guards(gateway, lambda guard: guard.waiting))
+        self.metrics.read("backend_calls_limit", lambda: _guards(gateway, lambda guard: guard.concurrency))
+        self.metrics.read("identity_cache_usable", lambda: [((), float(gateway.identities.cache_usable))])
         self.metrics.read("token_expiry_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.expiries))
         self.metrics.read("token_last_use_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.last_used))
         self.metrics.read("certificate_expiry_timestamp_seconds", _certificate(settings.server))
@@ -157,6 +162,11 @@ async def _together(*work: Coroutine[None, None, None]) -> None:
 def _breakers(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:
     for name, guard in gateway.guards.items():
         yield from (((name, state.value), float(guard.state is state)) for state in State)
+
+
+def _guards(gateway: Gateway, count: Callable[[Guard], int]) -> Iterable[tuple[tuple[str, ...], float]]:
+    for name, guard in gateway.guards.items():
+        yield (name,), float(count(guard))
 
 
 def _reached(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:

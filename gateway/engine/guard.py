@@ -55,7 +55,7 @@ class Bounds:
 
 class Guard:
     """One backend, guarded. All arguments and answers are those of the contract; `deadline` is in seconds of the
-    loop's clock."""
+    loop's clock. `under_way` and `waiting` count calls that were made, and those that wait for a place among them."""
 
     def __init__(
         self,
@@ -73,6 +73,8 @@ class Guard:
         self._clock = clock
         self._breaker = Breaker(threshold=self._bounds.failures, rest=self._bounds.rest_seconds, clock=clock)
         self._slots = asyncio.Semaphore(self._bounds.concurrency)
+        self.under_way = 0
+        self.waiting = 0
         self._starting = asyncio.Lock()
         self._started = False
         self._verifiers: list[Callable[[], Awaitable[None]]] = []
@@ -81,6 +83,11 @@ class Guard:
     def state(self) -> State:
         """The breaker's state."""
         return self._breaker.state
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may be under way at once."""
+        return self._bounds.concurrency
 
     @property
     def started(self) -> bool:
@@ -222,14 +229,19 @@ class Guard:
     async def _slot(self, deadline: float) -> AsyncIterator[None]:
         """Wait for a place among the calls under way, never past the deadline: nothing was sent yet, so nothing may
         be done."""
+        self.waiting += 1
         try:
             async with asyncio.timeout_at(deadline):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise UnavailableError("the system is busy", retry_after=1.0) from error
+        finally:
+            self.waiting -= 1
+        self.under_way += 1
         try:
             yield
         finally:
+            self.under_way -= 1
             self._slots.release()
 
     async def _bounded(self, deadline: float, call: Callable[[], Awaitable[T]], *, write: bool) -> T:

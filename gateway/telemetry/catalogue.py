@@ -64,6 +64,9 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "backend_call_seconds", "histogram", "Time of calls to backends, the wait for a free place included.", _BACKEND
     ),
+    Metric("backend_calls_in_flight", "reading", "Calls to a backend that are under way.", ("backend",)),
+    Metric("backend_calls_waiting", "reading", "Calls that wait for a place among them.", ("backend",)),
+    Metric("backend_calls_limit", "reading", "How many may be under way at once.", ("backend",)),
     Metric(
         "backend_breaker",
         "reading",
@@ -79,6 +82,7 @@ METRICS: tuple[Metric, ...] = (
         "Look-ups in the id map, by the layer that was asked and what it had.",
         ("layer", "outcome"),
     ),
+    Metric("identity_cache_usable", "reading", "Whether the shared cache is used (1), or fails and is left aside (0)."),
     Metric(
         "rewrites",
         "counter",

@@ -57,6 +57,8 @@ class TelemetryObserver:
         self._account: ContextVar[_Account | None] = ContextVar("account", default=None)
         self._in_flight = metrics.child("requests_in_flight")
         metrics.child("audit_failures")
+        for outcome in ("done", "refused", "failed"):
+            metrics.child("reloads", outcome)
         metrics.child("build_info", __version__, platform.python_version()).set(1)
 
     def serve(self, tenants: Iterable[str]) -> None:

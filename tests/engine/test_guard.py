@@ -152,8 +152,13 @@ async def test_a_full_bulkhead_refuses_without_having_sent_anything() -> None:
         await guarded.create("e", {}, deadline=soon(0.02))
     assert not caught.value.maybe_done
     assert backend.calls.count("create") == 1
+    assert (guarded.under_way, guarded.waiting, guarded.concurrency) == (1, 0, 1)
+    second = asyncio.create_task(guarded.create("e", {}, deadline=soon()))
+    await asyncio.sleep(0)
+    assert (guarded.under_way, guarded.waiting) == (1, 1)
     release.set()
-    assert (await first).key == "1"
+    assert (await first).key == (await second).key == "1"
+    assert (guarded.under_way, guarded.waiting) == (0, 0)
 
 
 async def test_repeated_failures_open_the_breaker_and_spare_the_backend() -> None:
