@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.services import own_valkey, postgres, valkey, valkey_server
@@ -15,6 +16,9 @@ from tests.services import own_valkey, postgres, valkey, valkey_server
 __all__ = ["own_valkey", "postgres", "valkey", "valkey_server"]
 
 FOLDER = Path(__file__).parent
+SOAK = os.environ.get("SCIM_SOAK") == "1"
+FACTOR = 20
+"""How many times more examples the long form of a random test draws."""
 SKIPS = FOLDER / "skips.txt"
 BUDGETS = FOLDER / "budgets.txt"
 
@@ -60,7 +64,9 @@ class Watch:
         )
 
     def overdrawn(self) -> list[str]:
-        """Name the suites over their budget; one that has none may not exist."""
+        """Name the suites over their budget; one that has none may not exist. The long forms take what they take."""
+        if SOAK:
+            return []
         return [
             f"{name}: {spent:.0f} s of {self.budgets.get(name, 0):.0f} s"
             for name, spent in sorted(self.spent.items())
@@ -86,8 +92,19 @@ def suite(nodeid: str) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The same examples in every run, so that a red run is red for everybody; other ones in the long form.
+    hypothesis.settings.register_profile("sample", derandomize=not SOAK, deadline=None, database=None, print_blob=True)
+    hypothesis.settings.load_profile("sample")
     config.addinivalue_line("markers", "needs(program): skipped where the program is not installed")
     config.pluginmanager.register(Watch(), "watch")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items if SOAK else ():
+        drawn = getattr(getattr(item, "obj", None), "_hypothesis_internal_use_settings", None)
+        if drawn is not None:
+            longer = hypothesis.settings(drawn, max_examples=drawn.max_examples * FACTOR, derandomize=False)
+            item.obj._hypothesis_internal_use_settings = longer  # type: ignore[attr-defined]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
