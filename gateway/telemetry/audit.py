@@ -120,6 +120,10 @@ class SyslogSink:
     """Sends to a syslog daemon: a socket's path (``/dev/log``), or a host and a port over UDP."""
 
     def __init__(self, address: str | tuple[str, int]) -> None:
+        """Raises OSError where there is no such socket, or no such host."""
+        if isinstance(address, str):
+            # The handler itself would wait for the first line to find out.
+            os.stat(address)
         self._handler = _Syslog(address, logging.handlers.SysLogHandler.LOG_AUTHPRIV)
         self._handler.ident = "scim-gateway: "
 

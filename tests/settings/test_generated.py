@@ -50,4 +50,4 @@ def test_the_schema_knows_every_section(key: str) -> None:
     document = json.loads(script("generate_schema").TARGET.read_text(encoding="utf-8"))
     assert key in document["properties"]
     port = document["$defs"]["TenantLimitSettings"]["properties"]["page_size"]
-    assert {"type": "string", "pattern": r"\$\{(env|file):"} in port["anyOf"]
+    assert {"type": "string", "pattern": r"\$\{[a-z][a-z0-9_-]*:"} in port["anyOf"]
