@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -124,15 +125,13 @@ def send(
     place: Place, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
 ) -> tuple[int, bytes]:
     """Send one request; end the program with a sentence if nobody answers."""
-    connection = place.connection()
     try:
-        connection.request(method, path, body=body, headers=dict(headers))
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        with closing(place.connection()) as connection:
+            connection.request(method, path, body=body, headers=dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
         reporting.fail(f"{place} does not answer: {error}")
-    finally:
-        connection.close()
 
 
 def _address(where: str) -> Place | None:
