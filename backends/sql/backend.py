@@ -39,6 +39,8 @@ from backends.sql.sessions import Sessions
 from backends.sql.settings import SqlSettings
 from backends.sql.writing import Writing
 
+PING: sa.Executable = sa.select(sa.literal_column("1"))
+
 
 @dataclass(frozen=True, slots=True)
 class _Served:
@@ -99,8 +101,7 @@ class SqlBackend(WritableBackend[SqlSettings]):
             await copy.dispose()
 
     async def ping(self) -> None:
-        async with self._open().reading() as session:
-            await session.execute(sa.select(sa.literal_column("1")))
+        await self._open().read(lambda session: session.execute(PING))
 
     def capabilities(self, entity: str) -> Capabilities:
         """Tell what an entity can do. Before the first start, fields not named in the settings are taken for texts."""
@@ -114,46 +115,42 @@ class SqlBackend(WritableBackend[SqlSettings]):
 
     async def get(self, entity: str, key: str, fields: frozenset[str]) -> Record:
         served = self._find(entity)
-        async with self._open().reading() as session:
-            return await served.reading.get(session, key, fields)
+        return await self._open().read(lambda session: served.reading.get(session, key, fields))
 
     async def search(self, entity: str, query: Query) -> Page:
         served = self._find(entity)
         if self._copy is not None and self._clock() >= self._fresh:
             try:
-                async with Sessions(self._copy.whole, self._copy.single, self._dialect).reading() as session:
-                    return await served.reading.search(session, query)
+                copies = Sessions(self._copy.whole, self._copy.single, self._dialect)
+                return await copies.read(lambda session: served.reading.search(session, query))
             except UnavailableError:
                 pass  # the original is there too, and says so itself if it is not
-        async with self._open().reading() as session:
-            return await served.reading.search(session, query)
+        return await self._open().read(lambda session: served.reading.search(session, query))
 
     async def list_values(
         self, entity: str, key: str, field: str, *, limit: int, cursor: str | None = None
     ) -> tuple[tuple[Any, ...], str | None]:
         """Read a page of one long field, a membership say, by the index of its table."""
         served = self._find(entity)
-        async with self._open().reading() as session:
-            return await served.reading.list_values(session, key, field, limit, cursor)
+        return await self._open().read(lambda session: served.reading.list_values(session, key, field, limit, cursor))
 
     async def create(self, entity: str, fields: Fields) -> Record:
         writing = self._find(entity).writing
         sessions = self._writing()
-        async with sessions.single() if writing.creates_alone(fields) else sessions.whole() as session:
-            return await writing.create(session, fields)
+        alone = writing.creates_alone(fields)
+        return await sessions.write(lambda session: writing.create(session, fields), alone=alone)
 
     async def update(self, entity: str, key: str, change: Change, *, expect: str | None = None) -> Outcome:
         writing = self._find(entity).writing
         sessions = self._writing()
-        async with sessions.single() if writing.updates_alone(change, expect) else sessions.whole() as session:
-            return await writing.update(session, key, change, expect)
+        alone = writing.updates_alone(change, expect)
+        return await sessions.write(lambda session: writing.update(session, key, change, expect), alone=alone)
 
     async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
         writing = self._find(entity).writing
         sessions = self._writing()
         alone = writing.deletes_alone and expect is None
-        async with sessions.single() if alone else sessions.whole() as session:
-            await writing.delete(session, key, expect)
+        await sessions.write(lambda session: writing.delete(session, key, expect), alone=alone)
 
     def explain(self, entity: str, operation: str, *arguments: Any) -> Sequence[NativeCall]:
         """Write down the statements of an operation without sending any; the backend must have been started once, for

@@ -14,6 +14,7 @@ from backends.sql.conditions import belonging
 from backends.sql.dialects.base import Condition, Dialect
 from backends.sql.model import Entity, ListField, RowsField
 from backends.sql.ordering import past
+from backends.sql.remembered import Remembered
 from backends.sql.sessions import Session
 
 Keys = Sequence[tuple[Any, ...]]
@@ -25,7 +26,7 @@ class Children:
     def __init__(self, entity: Entity, dialect: Dialect) -> None:
         self._entity = entity
         self._dialect = dialect
-        self._statements: dict[tuple[str, str, int], sa.Select[Any]] = {}
+        self._statements = Remembered(200)
 
     async def load(
         self, session: Session, found: RowsField | ListField, keys: Keys
@@ -56,13 +57,15 @@ class Children:
                 raise RejectedError("the cursor does not belong to this list")
             bound |= {f"c{index}": value for index, value in enumerate(after)}
         shape = (found.name, "page" if cursor is None else "after", 1)
-        if shape not in self._statements:
+
+        def build() -> sa.Select[Any]:
             statement = self._build(found, "one", 1).limit(sa.bindparam("limit", type_=sa.Integer()))
             if cursor is not None:
                 bounds = [sa.bindparam(f"c{index}", type_=column.type) for index, column in enumerate(order)]
                 statement = statement.where(past(order, bounds, self._dialect))
-            self._statements[shape] = statement.add_columns(*order)
-        rows = (await session.execute(self._statements[shape], bound)).all()
+            return statement.add_columns(*order)
+
+        rows: Sequence[Any] = (await session.execute(self._statements.get(shape, build), bound)).all()
         width, more, rows = len(self._entity.key), len(rows) > limit, rows[:limit]
         values = tuple(_value(found, row[width : -len(order)]) for row in rows)
         return values, cursors.seal(rows[-1][-len(order) :], found.name) if more and rows else None
@@ -79,12 +82,7 @@ class Children:
         return statement, {f"k{row}_{index}": value for row, key in enumerate(keys) for index, value in enumerate(key)}
 
     def _statement(self, found: RowsField | ListField, how: str, count: int) -> sa.Select[Any]:
-        shape = (found.name, how, count)
-        if shape not in self._statements:
-            if how == "rows" and len(self._statements) > 200:
-                self._statements.clear()
-            self._statements[shape] = self._build(found, how, count)
-        return self._statements[shape]
+        return self._statements.get((found.name, how, count), lambda: self._build(found, how, count))
 
     def _build(self, found: RowsField | ListField, how: str, count: int) -> sa.Select[Any]:
         natives = self._entity.key.natives

@@ -16,8 +16,9 @@ from backends.sql.dialects.mssql import SqlServer
 from backends.sql.dialects.mysql import MySQL
 from backends.sql.dialects.oracle import Oracle
 from backends.sql.dialects.postgres import Postgres
-from backends.sql.dialects.sqlite import READ_ONLY, SQLite
+from backends.sql.dialects.sqlite import READ_ONLY, SQLite, opened
 from backends.sql.fast import FastEngine, fast_engine
+from backends.sql.local import LocalEngine
 from backends.sql.sessions import Engine
 from backends.sql.settings import SqlSettings
 from backends.sql.threads import ThreadedEngine, threaded
@@ -91,6 +92,9 @@ class Engines:
         if isinstance(dialect, Postgres) and "+" not in sa.make_url(settings.url.get_secret_value()).drivername:
             fast = _fast(settings, dialect, name)
             return cls(fast, fast.single())
+        if isinstance(dialect, SQLite) and _is_plain_file(settings):
+            local = _local(settings, dialect, name)
+            return cls(local, local.single())
         whole = engine_of(settings, dialect, name)
         if isinstance(dialect, SQLite):
             return cls(whole, whole.execution_options(**{READ_ONLY: True}))
@@ -100,7 +104,7 @@ class Engines:
 
     async def dispose(self) -> None:
         """Close all connections."""
-        if isinstance(self.whole, FastEngine):
+        if isinstance(self.whole, FastEngine | LocalEngine):
             await self.whole.dispose()
             return
         await self.whole.dispose()
@@ -119,6 +123,24 @@ def _fast(settings: SqlSettings, dialect: Postgres, name: str) -> FastEngine:
         _read_password(slow.sync_engine, file)
         arguments["password"] = lambda: file.read_text(encoding="utf-8").strip()
     return fast_engine(slow, arguments, settings.pool)
+
+
+def _is_plain_file(settings: SqlSettings) -> bool:
+    """Tell whether a SQLite database is a file, and no driver is asked for."""
+    url = sa.make_url(settings.url.get_secret_value())
+    return "+" not in url.drivername and url.database not in (None, "", ":memory:")
+
+
+def _local(settings: SqlSettings, dialect: SQLite, name: str) -> LocalEngine:
+    """Make the engine that runs compiled statements on the standard library's driver."""
+    pool = settings.pool
+    given: dict[str, Any] = dialect.options(settings, name)["connect_args"]
+    slow = sa.create_engine(
+        settings.url.get_secret_value(), poolclass=sa.NullPool, hide_parameters=True, connect_args=given
+    )
+    dialect.prepare(slow)
+    plain = slow.execution_options(**{READ_ONLY: True})
+    return LocalEngine(plain, opened, name=name, size=pool.size + pool.overflow, wait_seconds=pool.wait_seconds)
 
 
 def _read_password(engine: sa.Engine, file: Path) -> None:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from backends.sql.remembered import Remembered
+from backends.sql.plans import Answer, Plans
 
 T = TypeVar("T")
-PLANS = 2000
-"""Compiled statements kept for each pool: more than all shapes remembered, so that each is compiled once."""
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
@@ -29,58 +26,6 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
 
     def get_reset_query(self) -> str:
         return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A compiled statement: its text, and the name, constant and processor of each parameter in order.
-
-    `compiled` where the number of parameters depends on the values.
-    """
-
-    text: str
-    parameters: tuple[tuple[str, Any, Callable[[Any], Any] | None], ...]
-    rows: bool
-    compiled: Any = None
-
-    def bound(self, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
-        """Give the text, and the values in the order of its parameters."""
-        if self.compiled is not None:
-            state = self.compiled.construct_expanded_state(dict(values))
-            bound = [(state.parameters[name], state.processors.get(name)) for name in state.positiontup or ()]
-            return state.statement, [value if process is None else process(value) for value, process in bound]
-        found = []
-        for name, constant, process in self.parameters:
-            value = values.get(name, constant)
-            found.append(value if process is None else process(value))
-        return self.text, found
-
-
-class Answer:
-    """A result that is all there."""
-
-    __slots__ = ("_rows", "inserted_primary_key", "rowcount")
-
-    def __init__(self, rows: Sequence[Any], rowcount: int) -> None:
-        self._rows = rows
-        self.rowcount = rowcount
-        self.inserted_primary_key: Any = None
-
-    def first(self) -> Any:
-        return self._rows[0] if self._rows else None
-
-    def all(self) -> Sequence[Any]:
-        return self._rows
-
-    def one(self) -> Any:
-        (row,) = self._rows
-        return row
-
-    def scalar_one(self) -> Any:
-        return self.one()[0]
-
-    def close(self) -> None:
-        """Nothing is open any more."""
 
 
 class FastConnection:
@@ -107,7 +52,7 @@ class FastConnection:
         return self._connection is None
 
     async def execute(self, statement: sa.Executable, values: Any = None) -> Answer:
-        plan = self._engine.plan(statement)
+        plan = self._engine.plans.of(statement)
         if isinstance(values, Sequence):
             rows = [plan.bound(one) for one in values]
             await self._connection.executemany(plan.text, [bound for _, bound in rows])
@@ -155,7 +100,7 @@ class FastEngine:
         self.transactions = True
         self._pool = _Pool(pool)
         self._wait_seconds = wait_seconds
-        self._plans = Remembered(PLANS)
+        self.plans = Plans(slow.dialect)
 
     @property
     def dialect(self) -> Any:
@@ -189,23 +134,6 @@ class FastEngine:
     async def dispose(self) -> None:
         await self._pool.close()
         await self.slow.dispose()
-
-    def plan(self, statement: Any) -> Plan:
-        """Give the compiled statement, compiling it the first time. The statement is kept, so that its id stays its."""
-        return self._plans.get(id(statement), lambda: (statement, self._compiled(statement)))[1]
-
-    def _compiled(self, statement: Any) -> Plan:
-        compiled = statement.compile(dialect=self.dialect)
-        text = isinstance(statement, sa.TextClause)
-        rows = (
-            text or isinstance(statement, sa.Select | sa.CompoundSelect) or bool(getattr(statement, "_returning", ()))
-        )
-        if compiled.post_compile_params:
-            return Plan("", (), rows, compiled)
-        state = compiled.construct_expanded_state(dict.fromkeys(compiled.params))
-        constants = compiled.params
-        names = state.positiontup or ()
-        return Plan(state.statement, tuple((n, constants[n], state.processors.get(n)) for n in names), rows)
 
 
 class _Pool:

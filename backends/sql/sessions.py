@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from backends.contract import BackendError, UnavailableError
 from backends.sql.dialects.base import Dialect
 from backends.sql.fast import FastConnection, FastEngine
 from backends.sql.faults import NOWHERE, Fault, Places, contract_error
+from backends.sql.local import Direct, LocalConnection, LocalEngine, driven
 from backends.sql.threads import ThreadedConnection, ThreadedEngine
 
 NATIVE = (
@@ -22,6 +24,7 @@ NATIVE = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    sqlite3.Error,
     OSError,
     TimeoutError,
     EOFError,
@@ -31,8 +34,8 @@ NATIVE = (
 
 
 T = TypeVar("T")
-Connection = AsyncConnection | ThreadedConnection | FastConnection
-Engine = AsyncEngine | ThreadedEngine | FastEngine
+Connection = AsyncConnection | ThreadedConnection | FastConnection | LocalConnection
+Engine = AsyncEngine | ThreadedEngine | FastEngine | LocalEngine
 
 
 class Result(Protocol):
@@ -58,7 +61,7 @@ class Result(Protocol):
 class Session:
     """One call's connection. `writes` and `single` decide what a lost connection means: see `Sessions`."""
 
-    def __init__(self, connection: Connection, dialect: Dialect, *, writes: bool, single: bool) -> None:
+    def __init__(self, connection: Connection | Direct, dialect: Dialect, *, writes: bool, single: bool) -> None:
         self.connection = connection
         self._dialect = dialect
         self._writes = writes
@@ -88,7 +91,7 @@ class Session:
 
     async def _kept(self, work: Coroutine[Any, Any, T]) -> T:
         """Await native work. Where it runs in a thread it cannot be cut off: whoever waits may go, the work goes on."""
-        if not self._dialect.threads:
+        if isinstance(self.connection, Direct) or not self._dialect.threads:
             return await work
         task = asyncio.ensure_future(work)
         try:
@@ -99,6 +102,9 @@ class Session:
 
     def _translated(self, error: BaseException, places: Places, *, committing: bool) -> BackendError:
         return translated(error, self._dialect, places, write=self._writes, committing=committing)
+
+
+Work = Callable[[Session], Coroutine[Any, Any, T]]
 
 
 class Sessions:
@@ -112,7 +118,57 @@ class Sessions:
         self._whole = whole
         self._single = single
         self._dialect = dialect
-        self._settling: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Future[Any]] = set()
+
+    async def read(self, work: Work[T]) -> T:
+        """Do what reads, on a session of its own."""
+        return await self._done(work, self._single, writes=False, single=True)
+
+    async def write(self, work: Work[T], *, alone: bool) -> T:
+        """Do what writes: one statement that is whole by itself (`alone`), or a transaction."""
+        return await self._done(work, self._single if alone else self._whole, writes=True, single=alone)
+
+    async def _done(self, work: Work[T], engine: Engine, *, writes: bool, single: bool) -> T:
+        if isinstance(engine, LocalEngine):
+            return await self._aside(work, engine, writes=writes, single=single)
+        async with self._session(engine, writes=writes, single=single) as session:
+            answer = await work(session)
+            if not single:
+                await session.commit()
+            return answer
+
+    async def _aside(self, work: Work[T], engine: LocalEngine, *, writes: bool, single: bool) -> T:
+        """Hand the whole call to a thread; whoever waits may go, and what is not committed by then is undone."""
+        left = False
+
+        def run() -> T:
+            connection = Direct(engine, whole=not single)
+            try:
+                connection.begin()
+            except NATIVE as error:
+                raise self._unreachable(error) from error
+            try:
+                session = Session(connection, self._dialect, writes=writes, single=single)
+                answer = driven(work(session))
+                if not single and not left:
+                    driven(session.commit())
+                return answer
+            finally:
+                connection.end()
+
+        try:
+            await engine.enter()
+        except NATIVE as error:
+            raise self._unreachable(error) from error
+        running = engine.run(run)
+        self._settling.add(running)
+        running.add_done_callback(self._settling.discard)
+        running.add_done_callback(lambda _: engine.leave())
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            left = True
+            raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Session]:

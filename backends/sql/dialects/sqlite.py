@@ -1,4 +1,4 @@
-"""SQLite through aiosqlite: one thread for each connection."""
+"""SQLite on the standard library's driver, in threads."""
 
 from __future__ import annotations
 
@@ -59,12 +59,7 @@ class SQLite(Dialect):
     def prepare(self, engine: sa.Engine) -> None:
         @sa.event.listens_for(engine, "connect")
         def connect(connection: Any, record: object) -> None:
-            # The driver's own BEGIN comes only before the first change, too late for what is read to be still true.
-            connection.isolation_level = None
-            connection.create_function("scim_fold", 1, _fold, deterministic=True)
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.close()
+            opened(connection)
 
         @sa.event.listens_for(engine, "begin")
         def begin(connection: sa.Connection) -> None:
@@ -152,6 +147,16 @@ class SQLite(Dialect):
                 columns=tuple(column.rpartition(".")[2] for column in columns),
             )
         return Fault("other")
+
+
+def opened(connection: Any) -> None:
+    """Prepare a new connection of the driver's."""
+    # The driver's own BEGIN comes only before the first change, too late for what is read to be still true.
+    connection.isolation_level = None
+    connection.create_function("scim_fold", 1, _fold, deterministic=True)
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
 
 
 def _fold(text: Any) -> Any:
