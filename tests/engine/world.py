@@ -117,6 +117,12 @@ class Watched(WritableBackend[Any]):
     def asked(self, operation: str, entity: str) -> list[Any]:
         return [made.asked for made in self.calls if (made.operation, made.entity) == (operation, entity)]
 
+    async def start(self) -> None:
+        await self.inner.start()
+
+    async def stop(self) -> None:
+        await self.inner.stop()
+
     async def ping(self) -> None:
         await self.inner.ping()
 
