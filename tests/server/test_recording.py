@@ -56,8 +56,8 @@ def test_what_ends_before_the_engine_is_recorded(
 def test_what_the_engine_recorded_is_not_recorded_again() -> None:
     """Whatever it raised, or answered."""
     trail, notes = Trail(), Notes()
+    notes.recorded = True
     with pytest.raises(ScimError), attempt(trail, handlers.delete, notes):
-        notes.recorded = True
         raise ScimError(409, "no")
     with attempt(trail, handlers.create):
         pass
