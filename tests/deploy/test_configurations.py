@@ -31,10 +31,13 @@ def here(name: str, folder: Path, ports: tuple[int, int]) -> Path:
     ):
         assert there in text
         text = text.replace(there, ours)
+    text = text.replace("unix:/tmp/", f"unix:{folder}/")
     path = folder / "config.yaml"
     path.write_text(text, encoding="utf-8")
     (folder / "id-key").write_text("k" * 64 + "\n", encoding="utf-8")
-    (folder / "acme-token.sha256").write_text(sha256(b"secret-token").hexdigest() + "\n", encoding="utf-8")
+    for secret in ("acme-token", "operator-token"):
+        digest = sha256(b"secret-token").hexdigest()
+        (folder / f"{secret}.sha256").write_text(f"{digest}\n", encoding="utf-8")
     return path
 
 
@@ -45,7 +48,7 @@ async def test_a_configuration_of_deploy_serves(name: str, tmp_path: Path, postg
     hr, ports = postgres.create_database(), (free_port(), free_port())
     config = here(name, tmp_path, ports)
     environment = {
-        "PATH": os.defpath, "STORE_URL": postgres.create_database(), "HR_DATABASE_URL": hr, "CACHE_URL": valkey
+        "PATH": os.defpath, "STORE_URL": postgres.create_database(), "HR_DATABASE_URL": hr, "CACHE_URL": valkey,
     }  # fmt: skip
     legacy = await asyncpg.connect(hr)
     try:
