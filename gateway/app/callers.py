@@ -223,6 +223,11 @@ def problems(configuration: Configuration) -> Iterator[Problem]:
         trail: Trail = ("tenants", name)
         if not section.has_callers:
             yield configuration.problem(trail, "has no tokens and no other callers: nobody could use it")
+        if section.certificates and not _asks_for_certificates(configuration):
+            reason = (
+                "no client is asked for a certificate: say server.tls.client_ca, or server.proxies.certificate_header"
+            )
+            yield configuration.problem((*trail, "certificates"), reason)
         for position, one in enumerate(section.issuers):
             at = (*trail, "issuers", position)
             try:
@@ -245,6 +250,12 @@ def problems(configuration: Configuration) -> Iterator[Problem]:
     for first, other, who in ambiguous(believed):
         reason = f"a token of {who} for {first} would open {other} too; say by a claim whose it is"
         yield configuration.problem(("tenants", other, "issuers"), reason)
+
+
+def _asks_for_certificates(configuration: Configuration) -> bool:
+    server = configuration.settings.server
+    own = server.tls is not None and server.tls.client_ca is not None
+    return own or (server.proxies is not None and server.proxies.certificate_header is not None)
 
 
 def _names(configuration: Configuration, trail: Trail, section: CallersSettings) -> Iterator[Problem]:

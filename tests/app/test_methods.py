@@ -139,6 +139,7 @@ async def test_a_client_signs_for_itself(serving: Serving, document: Document, u
         ({"introspection": {"url": "http://sso.example.com"}}, "by https only"),
         ({"addresses": ["10.0.0.1/8"]}, "host bits set"),
         ({"certificates": [{"name": "x", "subject": "CN=x", "sha256": "0" * 64}]}, "exactly one of"),
+        ({"certificates": [{"name": "x", "subject": "CN=x"}]}, "no client is asked for one"),
         ({"brake": {"deletions": 0}}, "greater than or equal to 1"),
         ({"rates": {"tenant": {"per_second": 0, "burst": 1}}}, "greater than 0"),
     ],
