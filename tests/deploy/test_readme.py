@@ -67,7 +67,6 @@ async def test_the_page_shows_what_one_sees(tmp_path: Path, postgres: Postgres, 
                     lines = (await answer.text()).splitlines()
                 output = [line for line in lines if re.match(asked[1], line)]
             seen.append((command, output))
-    assert [(command, steady(output)) for command, output in seen] == [
-        (command, steady(output)) for command, output in shown()
-    ]
+    for (command, output), (_, wanted) in zip(seen, shown(), strict=True):
+        assert steady(output) == steady(wanted), command
     assert len(seen) == 3
