@@ -224,9 +224,7 @@ def problems(configuration: Configuration) -> Iterator[Problem]:
         if not section.has_callers:
             yield configuration.problem(trail, "has no tokens and no other callers: nobody could use it")
         if section.certificates and not _asks_for_certificates(configuration):
-            reason = (
-                "no client is asked for a certificate: say server.tls.client_ca, or server.proxies.certificate_header"
-            )
+            reason = "no client is asked for one: say server.tls.client_ca, or server.proxies.certificate_header"
             yield configuration.problem((*trail, "certificates"), reason)
         for position, one in enumerate(section.issuers):
             at = (*trail, "issuers", position)
