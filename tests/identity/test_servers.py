@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from gateway.identity import IdentityMap, connect
 from gateway.identity.servers import ClusterServers, PlainServer, server
+from tests.certificates import identified
 from tests.identity.conftest import KEY, House, until
 from tests.identity.test_faults import every_operation, usable, warmed
 from tests.services import _await_port, free_port, redis_binary
@@ -190,7 +191,7 @@ async def tls(port: int, folder: Path) -> AsyncIterator[tuple[int, Path]]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
     now = datetime.now(UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -200,8 +201,9 @@ async def tls(port: int, folder: Path) -> AsyncIterator[tuple[int, Path]]:
         .not_valid_after(now + timedelta(hours=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
     )
+    builder = identified(builder, key.public_key(), key.public_key(), authority=True)
+    certificate = builder.sign(key, hashes.SHA256())
     both = folder / "server.pem"
     authority = folder / "ca.pem"
     authority.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

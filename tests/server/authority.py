@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.certificates import identified
+
 
 @dataclass(frozen=True)
 class Made:
@@ -79,4 +81,5 @@ class Authority:
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        builder = identified(builder, key.public_key(), self.key.public_key(), authority=authority)
         return builder.sign(self.key, hashes.SHA256())

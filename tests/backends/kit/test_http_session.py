@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from backends.contract import UnavailableError
 from backends.kit.http import HttpSettings, Request
 from tests.backends.kit.scripted import GET, PUT, Scripted, raw, session, tls_server
+from tests.certificates import identified
 from tests.services import free_port
 
 
@@ -288,6 +289,7 @@ class Authority:
         )
         if host is not None:
             builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        builder = identified(builder, key.public_key(), self._key.public_key(), authority=host is None)
         return builder.sign(self._key, hashes.SHA256())
 
 
