@@ -3,10 +3,13 @@ a page."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import orjson
 
 from backends.contract import Record
 from gateway.engine.calls import Call
@@ -16,6 +19,8 @@ from gateway.identity import Identity
 from gateway.mapping import Links, ReadPlan
 from gateway.scim import etags
 from gateway.scim.folding import instant
+
+_WRITE = functools.partial(orjson.dumps, option=orjson.OPT_SORT_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ def render(call: Call, served: Served, plan: ReadPlan, record: Record, identity:
         resource["externalId"] = identity.external_id
     resource_type = served.resource_type
     extensions = [urn for urn in resource_type.extensions if urn in resource or urn in resource_type.required]
-    version = etags.compute(_versioned(served, resource, identity))
+    version = etags.compute(_versioned(served, resource, identity), _WRITE)
     location = f"{call.base_url}{resource_type.endpoint}/{identity.id}"
     created, modified = _times(resource.pop("meta", None) or {}, identity)
     whole = {
@@ -80,12 +85,20 @@ def _times(native: Mapping[str, Any], identity: Identity) -> tuple[str, str]:
     as far as anybody knows (S7).
     """
     created = _instant(native.get("created")) or identity.created
-    known = identity.last_modified if identity.counter else created
-    return timestamp(created), timestamp(_instant(native.get("lastModified")) or known)
+    modified = _instant(native.get("lastModified")) or (identity.last_modified if identity.counter else created)
+    written = timestamp(created)
+    return written, written if modified is created else timestamp(modified)
 
 
 def _instant(value: Any) -> datetime | None:
-    return instant(value) if isinstance(value, str) else None
+    """Read what a codec wrote; the standard library's reader is quick, and refuses some of what SCIM allows."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return instant(value)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _versioned(served: Served, resource: dict[str, Any], identity: Identity) -> dict[str, Any]:

@@ -38,7 +38,8 @@ class Served:
 
     `checked` names the unique attributes no index of the backend guards: the gateway looks before it writes (H2).
     `heavy` names the multi-valued references (``members``, ``groups``): they are loaded only where asked for and are
-    no part of a version (DESIGN §7, ETags). `protection` says which of its resources nobody changes (X3).
+    no part of a version (DESIGN §7, ETags). `counts_members`: the version must carry the gateway's counter, because a
+    writable membership is no part of its hash. `protection` says which of its resources nobody changes (X3).
     """
 
     resource_type: ResourceType
@@ -48,6 +49,7 @@ class Served:
     checked: tuple[str, ...] = ()
     protection: Protection | None = None
     heavy: tuple[str, ...] = field(init=False, default=())
+    counts_members: bool = field(init=False, default=False)
     whole: Mapping[frozenset[str], Projection] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,6 +61,11 @@ class Served:
             and set(ref.reference_types) - {"uri", "external"}
         )
         object.__setattr__(self, "heavy", heavy)
+        counts = any(
+            attribute.name in heavy and attribute.mutability is not Mutability.READ_ONLY
+            for attribute in self.resource_type.schema.attributes
+        )
+        object.__setattr__(self, "counts_members", counts)
         subsets = [frozenset[str]()]
         for name in heavy:
             subsets += [subset | {name} for subset in subsets]
@@ -75,14 +82,6 @@ class Served:
     @property
     def entity(self) -> str:
         return self.mapping.entity
-
-    @property
-    def counts_members(self) -> bool:
-        """Whether the version must carry the gateway's counter because a writable membership is no part of its hash."""
-        return any(
-            attribute.name in self.heavy and attribute.mutability is not Mutability.READ_ONLY
-            for attribute in self.resource_type.schema.attributes
-        )
 
 
 @dataclass(frozen=True, slots=True)
