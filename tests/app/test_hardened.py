@@ -8,6 +8,7 @@ import json
 import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ class Hardened:
 
     def rows(self, sql: str) -> list[Any]:
         """Look into the database itself."""
-        with sqlite3.connect(self.folder / "hr.db") as database:
+        with closing(sqlite3.connect(self.folder / "hr.db")) as database:
             return database.execute(sql).fetchall()
 
 
