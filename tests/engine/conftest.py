@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import pytest_asyncio
+from pytest_asyncio import is_async_test
 
 from gateway.identity import IdentityMap, connect
 from tests.engine.world import (
@@ -31,17 +34,25 @@ SHAPES: dict[str, dict[str, Any]] = {
 """Systems: able; without all powers, that reads, merges and writes; without a unique index; without either."""
 
 
-@pytest.fixture
-async def identities(tmp_path: Path) -> AsyncIterator[IdentityMap]:
-    """A real id map in a file of its own."""
-    async with connect(f"sqlite:///{tmp_path}/gateway.db", id_key=b"k" * 32) as found:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of this suite share a loop, for they share a store."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def identities(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[IdentityMap]:
+    """A real id map in a file; every test has tenants of its own in it."""
+    file = tmp_path_factory.mktemp("store") / "gateway.db"
+    async with connect(f"sqlite:///{file}", id_key=b"k" * 32) as found:
         yield found
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def world(identities: IdentityMap) -> World:
     """An engine that serves nobody yet."""
-    return World(identities)
+    return World(identities, f"-{uuid4().hex[:12]}")
 
 
 @pytest.fixture
@@ -68,19 +79,19 @@ def serve(world: World) -> Serve:
     return start
 
 
-@pytest.fixture(params=list(SHAPES))
+@pytest_asyncio.fixture(params=list(SHAPES), loop_scope="session")
 async def client(request: pytest.FixtureRequest, serve: Serve) -> Client:
     """The tenant acme, on each shape in turn."""
     return await serve(request.param)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def full(serve: Serve) -> Client:
     """The tenant acme on a system that can do everything."""
     return await serve("full")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def weak(serve: Serve) -> Client:
     """The tenant acme on a system that can do next to nothing."""
     return await serve("weak")

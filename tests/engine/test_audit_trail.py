@@ -73,7 +73,7 @@ async def test_an_attempt_is_one_event(serve: Serve, name: str) -> None:
     send, (operation, outcome, status, reason) = OUTCOMES[name]
     attempt = await recorded(client, send(client, id, group))
     assert (attempt.operation, attempt.outcome, attempt.status, attempt.reason) == (operation, outcome, status, reason)
-    assert (attempt.tenant, attempt.caller) == ("acme", "key")
+    assert (attempt.tenant, attempt.caller) == (client.tenant.name, "key")
     if operation == "create":
         assert (attempt.id is not None) is (outcome == "done")
     else:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from backends.contract import Change
 from gateway.scim.schema import ENTERPRISE_URN
@@ -93,7 +94,7 @@ COSTS: dict[str, tuple[Sent, dict[str, int]]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def populated(full: Client) -> tuple[Client, dict[str, str]]:
     """A hundred users, with groups and managers, all of them met before."""
     inner = full.world.backends["hr"].inner

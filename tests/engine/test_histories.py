@@ -194,7 +194,7 @@ async def vanish(client: Client, model: Model, place: int) -> None:
     """Delete an account behind the gateway's back."""
     id = model.pick(place)
     if id in model.users:
-        known = await client.world.identities.find("acme", [id])
+        known = await client.world.identities.find(client.tenant.name, [id])
         await client.world.backends["hr"].inner.delete("people", known[id].key)
         forget(model, id)
 

@@ -13,7 +13,7 @@ async def test_a_user_lives(client: Client) -> None:
     assert answer.status == 201
     assert answer.body is not None
     id = answer.body["id"]
-    assert answer.location == answer.body["meta"]["location"] == f"https://scim.example.com/acme/scim/v2/Users/{id}"
+    assert answer.location == answer.body["meta"]["location"] == f"{client.url}/Users/{id}"
     assert answer.version == answer.body["meta"]["version"]
     key = await key_of(client, "User", id)
     native = natively(client.world, "people", key)

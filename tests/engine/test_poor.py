@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from backends.contract import Context
 from gateway.engine.calls import Answer
@@ -50,7 +51,7 @@ def system() -> PoorSystem:
     return PoorSystem()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def old(world: World, system: PoorSystem) -> Client:
     """A tenant on the old application."""
     world.backend("old", PoorBackend(PoorSettings(), Context("old"), system))

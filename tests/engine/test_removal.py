@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from backends.contract import Change, DeniedError, UnavailableError
 from tests.engine.conftest import Serve
@@ -30,7 +31,7 @@ MARK = {"on_delete": {"set": {"status": "D"}}}
 ABLE_TO_HIDE = [name for name in WEAK if name not in ("filters", "logic")]
 
 
-@pytest.fixture(params=["full", "weak"])
+@pytest_asyncio.fixture(params=["full", "weak"], loop_scope="session")
 async def marking(request: pytest.FixtureRequest, serve: Serve) -> Client:
     """A tenant that marks its dead, in a system that guards no names."""
     fields = {"login": {**LOGINS, "unique": False}}
@@ -171,7 +172,7 @@ async def test_a_delete_nobody_waits_for_is_made(client: Client) -> None:
         await task
     release.set()
     await client.world.resources.settle()
-    assert await client.world.identities.find("acme", [id]) == {}
+    assert await client.world.identities.find(client.tenant.name, [id]) == {}
     assert client.world.recorder.attempts[-1].status == 204
 
 

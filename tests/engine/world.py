@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -239,8 +240,11 @@ class Client:
 
     def call(self, **given: Any) -> Call:
         deadline = asyncio.get_running_loop().time() + given.pop("seconds", self.seconds)
-        base = f"https://scim.example.com/{self.tenant.name}/scim/v2"
-        return Call(self.tenant, Caller(given.pop("caller", self.caller)), base, deadline, **given)
+        return Call(self.tenant, Caller(given.pop("caller", self.caller)), self.url, deadline, **given)
+
+    @property
+    def url(self) -> str:
+        return f"https://scim.example.com/{self.tenant.name}/scim/v2"
 
     def served(self, kind: str) -> Served:
         return self.tenant.served[kind]
@@ -313,9 +317,10 @@ class Client:
 
 @dataclass
 class World:
-    """The engine, what it stands on, and those who watch."""
+    """The engine, what it stands on, and those who watch. `mark` keeps its tenants apart from others in the store."""
 
     identities: IdentityMap
+    mark: str = ""
     recorder: Recorder = field(default_factory=Recorder)
     backends: dict[str, Watched] = field(default_factory=dict)
     guards: dict[str, Guard] = field(default_factory=dict)
@@ -364,7 +369,8 @@ class World:
                 if one.uniqueness is not Uniqueness.NONE and one.name not in indexed
             )
             served[kind] = Served(narrowed, mapping, guard, capabilities, checked)
-        tenant = Tenant(name, dialects.profile(client), served, limits or Limits(), bytes([len(name)]) * 32)
+        key = hashlib.sha256(name.encode()).digest()
+        tenant = Tenant(name + self.mark, dialects.profile(client), served, limits or Limits(), key)
         self.clients[name] = Client(self, tenant)
         return self.clients[name]
 
