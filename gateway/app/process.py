@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+from gateway.app import memory
 from gateway.app import sockets as addresses
 from gateway.app.auditing import open_trail
 from gateway.app.blueprint import Blueprint
@@ -115,6 +116,7 @@ async def serve(
                 work.append(reloading.watch())
         tasks = [asyncio.create_task(one) for one in work]
         stack.push_async_callback(_end, tasks)
+        stack.enter_context(memory.settled())
         ready(served)
         told.ready()
         await leave.wait()

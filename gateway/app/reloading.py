@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from gateway.app import memory
 from gateway.app.blueprint import Blueprint
 from gateway.app.observation import Observation
 from gateway.app.overseers import Overseer
@@ -78,6 +79,7 @@ class Reloading:
             # The runner of a background task: whatever went wrong, the old configuration serves on.
             self._observation.reload_failed(error)
         else:
+            memory.settle()
             self._observation.reload_done()
             return True
         return False

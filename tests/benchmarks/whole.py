@@ -41,7 +41,7 @@ import worlds
 from prometheus_client import CollectorRegistry
 from worlds import World
 
-from gateway.app import Observation, Running, draw, running
+from gateway.app import Observation, Running, draw, memory, running
 from gateway.engine.calls import Call, Caller
 from gateway.engine.tenants import Served
 from gateway.plugins import Plugins
@@ -110,7 +110,7 @@ class Bench:
         loop = asyncio.get_running_loop()
         tenant = self.served.gateway.holder.site.tenants[self.world.tenant].tenant
         assert tenant is not None
-        return Call(tenant, Caller("bench"), self.served.tenant_url(self.world.tenant), loop.time() + 60.0)
+        return Call(tenant, Caller(self.world.caller), self.served.tenant_url(self.world.tenant), loop.time() + 60.0)
 
     async def engine(self, request: Request) -> Any:
         """Do by the engine alone what a request asks; give the answer's body."""
@@ -196,7 +196,8 @@ async def serving(world: World) -> AsyncIterator[Bench]:
     logger = structlog.wrap_logger(_Nowhere(), processors=[structlog.processors.JSONRenderer()])
     async with running(blueprint, Observation(logger, CollectorRegistry())) as served:
         await served.gateway.complete()
-        yield Bench(served, world)
+        with memory.settled():
+            yield Bench(served, world)
 
 
 class _Nowhere:
@@ -363,7 +364,7 @@ async def deep(bench: Bench, pages: int = 40) -> str:
     return cursor
 
 
-def memory() -> float:
+def resident() -> float:
     """Tell the megabytes this process has in memory now."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
@@ -399,7 +400,7 @@ async def steady(bench: Bench, task: Task, ticket: Iterator[int]) -> None:
         for _ in range(10):
             await bench.http([task.request(next(ticket)) for _ in range(100)], task.status)
         gc.collect()
-        after = memory()
+        after = resident()
         grown = f"{after - before:+.1f} MB" if turn else ""
         print(f"  memory after {(turn + 1) * 1000:,} requests: {after:.1f} MB {grown}", file=sys.stderr)
         before = after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import shutil
 import sqlite3
@@ -49,12 +50,14 @@ class Native(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A configuration with all it needs; `team` is the title of the group members are added to."""
+    """A configuration with all it needs; `caller` is the name of the token, `team` the title of the group members are
+    added to."""
 
     config: Path
     environment: dict[str, str]
     tenant: str
     token: str
+    caller: str
     team: str
     people: int
     native: Native
@@ -284,7 +287,7 @@ def sqlite(folder: Path, people: int) -> Iterator[World]:
             database.execute(CROWD_ON_SQLITE, (team, CROWD))
             database.execute("ANALYZE")
     environment = files.environment("127.0.0.1:0", metrics="127.0.0.1:0")
-    yield World(config, environment, TENANT, DEMO_TOKEN, title, people, ByHandOnSqlite(files.database))
+    yield World(config, environment, TENANT, DEMO_TOKEN, "demo", title, people, ByHandOnSqlite(files.database))
 
 
 MORE_ON_POSTGRES = """
@@ -316,15 +319,17 @@ def postgresql(folder: Path, people: int) -> Iterator[World]:
         asyncio.run(_filled(legacy, script + MORE_ON_POSTGRES.format(people=people, crowd=CROWD)))
         token, secret = secrets.token_urlsafe(24), folder / "secrets"
         secret.mkdir()
-        (secret / "id-key").write_text(secrets.token_hex(32), encoding="ascii")
-        (secret / "acme-token.sha256").write_text(sha256(token.encode()).hexdigest(), encoding="ascii")
-        text = (COMPOSE / "config.yaml").read_text(encoding="utf-8").replace("/run/secrets", str(secret))
-        text = text.replace("0.0.0.0:8080", "127.0.0.1:0").replace("0.0.0.0:9464", "127.0.0.1:0")
+        text = (COMPOSE / "config.yaml").read_text(encoding="utf-8")
+        for name in set(re.findall(r"/run/secrets/([\w.-]+)", text)):
+            known = sha256(token.encode()).hexdigest() if name.endswith("-token.sha256") else secrets.token_hex(32)
+            (secret / name).write_text(known, encoding="ascii")
+        text = text.replace("/run/secrets", str(secret))
+        text = re.sub(r"listen: \S+", "listen: 127.0.0.1:0", text)
         config = folder / "config"
         config.mkdir()
         (config / "config.yaml").write_text(text, encoding="utf-8")
         environment = {"STORE_URL": store, "CACHE_URL": "memory", "HR_DATABASE_URL": legacy}
-        yield World(config, environment, "acme", token, "Crowd", people, ByHandOnPostgres(legacy))
+        yield World(config, environment, "acme", token, "idp", "Crowd", people, ByHandOnPostgres(legacy))
     finally:
         process.terminate()
         process.wait(30)
