@@ -13,7 +13,8 @@ from gateway.engine.audit import Attempt, Sensitivity
 from gateway.scim.errors import ScimError
 from gateway.scim.schema import ENTERPRISE_URN, USER_URN
 from tests.engine.conftest import Serve
-from tests.engine.world import Client, Held, add, failing, losing, refs, remove, swap
+from tests.engine.watched import Held, failing, losing
+from tests.engine.world import Client, add, refs, remove, swap
 
 Sent = Callable[[Client, str, str], Awaitable[Any]]
 

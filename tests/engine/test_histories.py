@@ -17,14 +17,13 @@ from gateway.engine.calls import Answer
 from gateway.identity import connect
 from gateway.scim.errors import ScimError
 from tests.engine.conftest import SHAPES
+from tests.engine.watched import failing, losing
 from tests.engine.world import (
     Client,
     World,
     add,
     body_of,
-    failing,
     group_section,
-    losing,
     members_of,
     memory,
     people,

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from backends.contract import Change, DeniedError, UnavailableError
 from tests.engine.conftest import Serve
+from tests.engine.watched import failing, losing
 from tests.engine.world import (
     LOGINS,
     WEAK,
@@ -17,9 +18,7 @@ from tests.engine.world import (
     add,
     body_of,
     by_login,
-    failing,
     key_of,
-    losing,
     members_of,
     natively,
     refs,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,23 +14,13 @@ import pytest
 
 from backends.contract import (
     Backend,
-    Capabilities,
-    Change,
     Compare,
     Context,
-    Field,
-    Fields,
     Op,
-    Outcome,
-    Page,
-    Query,
     Record,
-    UnavailableError,
-    WritableBackend,
 )
 from backends.memory import MemoryBackend, MemorySettings
 from gateway.engine.accounts import Accounts
-from gateway.engine.audit import Attempt
 from gateway.engine.bulk import Bulk
 from gateway.engine.calls import Answer, Call, Caller
 from gateway.engine.guard import Bounds, Guard
@@ -49,6 +38,7 @@ from gateway.scim.discovery import narrow_type
 from gateway.scim.errors import ScimError
 from gateway.scim.patch import REQUEST_URN as PATCH_URN
 from gateway.scim.schema import ENTERPRISE_URN, GROUP_URN, USER_URN, Uniqueness
+from tests.engine.watched import Recorder, Watched, failing, losing
 
 LOGINS: dict[str, Any] = {"unique": True, "required": True, "ignore_case": True}
 PEOPLE: dict[str, Any] = {
@@ -79,154 +69,6 @@ USER: Mapping[str, Any] = {
     f"{ENTERPRISE_URN}:manager.value": {"field": "boss", "reference": "User"},
 }
 GROUP: Mapping[str, Any] = {"displayName": "title", "members.value": {"field": "members", "reference": "User"}}
-
-Proceed = Callable[[], Awaitable[Any]]
-Behaviour = Callable[[Proceed], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """One call of the backend: its operation, the entity, and what it was asked."""
-
-    operation: str
-    entity: str
-    asked: Any
-
-
-class Watched(WritableBackend[Any]):
-    """Passes everything on to another backend, remembers it, and behaves for once as it is told to."""
-
-    def __init__(self, inner: Backend[Any], name: str) -> None:
-        super().__init__(inner.settings, Context(name))
-        self.inner: Any = inner
-        self.calls: list[Made] = []
-        self.next: dict[str, list[Behaviour]] = {}
-
-    async def _run(self, operation: str, entity: str, asked: Any, call: Proceed) -> Any:
-        self.calls.append(Made(operation, entity, asked))
-        waiting = self.next.get(operation)
-        return await (waiting.pop(0)(call) if waiting else call())
-
-    def once(self, operation: str, *behaviours: Behaviour) -> None:
-        """Behave like this at the next calls of an operation, one after the other."""
-        self.next.setdefault(operation, []).extend(behaviours)
-
-    def counted(self, since: int = 0) -> Counter[str]:
-        """Count the calls by ``operation entity``."""
-        return Counter(f"{made.operation} {made.entity}" for made in self.calls[since:])
-
-    def asked(self, operation: str, entity: str) -> list[Any]:
-        return [made.asked for made in self.calls if (made.operation, made.entity) == (operation, entity)]
-
-    async def start(self) -> None:
-        await self.inner.start()
-
-    async def stop(self) -> None:
-        await self.inner.stop()
-
-    async def ping(self) -> None:
-        await self.inner.ping()
-
-    def capabilities(self, entity: str) -> Capabilities:
-        found: Capabilities = self.inner.capabilities(entity)
-        return found
-
-    async def describe(self, entity: str) -> Mapping[str, Field] | None:
-        found: Mapping[str, Field] | None = await self.inner.describe(entity)
-        return found
-
-    async def get(self, entity: str, key: str, fields: frozenset[str]) -> Record:
-        found: Record = await self._run("get", entity, (key, fields), lambda: self.inner.get(entity, key, fields))
-        return found
-
-    async def search(self, entity: str, query: Query) -> Page:
-        found: Page = await self._run("search", entity, query, lambda: self.inner.search(entity, query))
-        return found
-
-    async def create(self, entity: str, fields: Fields) -> Record:
-        found: Record = await self._run("create", entity, fields, lambda: self.inner.create(entity, fields))
-        return found
-
-    async def update(self, entity: str, key: str, change: Change, *, expect: str | None = None) -> Outcome:
-        found: Outcome = await self._run(
-            "update", entity, (key, change, expect), lambda: self.inner.update(entity, key, change, expect=expect)
-        )
-        return found
-
-    async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
-        await self._run("delete", entity, (key, expect), lambda: self.inner.delete(entity, key, expect=expect))
-
-
-def failing(error: BaseException) -> Behaviour:
-    """Fail before anything is done."""
-
-    async def run(call: Proceed) -> Any:
-        raise error
-
-    return run
-
-
-def losing(error: BaseException | None = None) -> Behaviour:
-    """Do it, then lose the answer."""
-
-    async def run(call: Proceed) -> Any:
-        await call()
-        raise error or UnavailableError(maybe_done=True)
-
-    return run
-
-
-async def normal(call: Proceed) -> Any:
-    """Do what was asked."""
-    return await call()
-
-
-class Held:
-    """Holds a call until it is let go; `before` it is done, or after."""
-
-    def __init__(self, *, after: bool = False) -> None:
-        self._after = after
-        self.reached = asyncio.Event()
-        self.released = asyncio.Event()
-
-    async def __call__(self, call: Proceed) -> Any:
-        done = await call() if self._after else None
-        self.reached.set()
-        await self.released.wait()
-        return done if self._after else await call()
-
-
-class Recorder:
-    """An observer and an audit trail that remember."""
-
-    def __init__(self) -> None:
-        self.roads: list[tuple[str, str, int]] = []
-        self.hidden_ones: Counter[str] = Counter()
-        self.rewrites: Counter[str] = Counter()
-        self.failures: list[BaseException] = []
-        self.faults: list[BaseException] = []
-        self.attempts: list[Attempt] = []
-
-    def backend_call(self, backend: str, entity: str, operation: str, outcome: str, seconds: float) -> None:
-        pass
-
-    def backend_fault(self, backend: str, entity: str, operation: str, error: BaseException) -> None:
-        self.faults.append(error)
-
-    def rewrite(self, tenant: str, client: str, quirk: str) -> None:
-        self.rewrites[quirk] += 1
-
-    def road(self, tenant: str, resource_type: str, road: str, rows: int) -> None:
-        self.roads.append((resource_type, road, rows))
-
-    def hidden(self, tenant: str, resource_type: str, count: int) -> None:
-        self.hidden_ones[resource_type] += count
-
-    def failure(self, tenant: str, request_id: str, error: BaseException) -> None:
-        self.failures.append(error)
-
-    def record(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
 
 
 @dataclass
@@ -485,3 +327,45 @@ def compares(where: Any) -> list[Compare]:
         getattr(where, name) for name in ("term", "where") if hasattr(where, name)
     ]
     return [compare for term in inner for compare in compares(term)]
+
+
+def cut(world: World, where: str, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Break the next create at one place, as a crash of the process would."""
+    identities = world.identities
+    reserve, bind = identities.reserve, identities.bind
+
+    async def broken_reserve(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(identities, "reserve", reserve)
+        if where == "after reserving":
+            await reserve(*given, **named)
+        raise error
+
+    async def broken_bind(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(identities, "bind", bind)
+        raise error
+
+    if where.endswith("reserving"):
+        monkeypatch.setattr(identities, "reserve", broken_reserve)
+    elif where == "before binding":
+        monkeypatch.setattr(identities, "bind", broken_bind)
+    else:
+        world.backends["hr"].once("create", failing(error) if where == "in the backend" else losing(error))
+
+
+async def populate(client: Client, count: int = 7) -> list[str]:
+    """Make some accounts that differ in everything a filter can look at."""
+    ids: list[str] = []
+    for number in range(count):
+        body: dict[str, Any] = {"name": {"familyName": f"F{number % 3}"}, "active": number % 2 == 0}
+        if number % 2:
+            body["emails"] = [
+                {"value": f"u{number}@example.com", "type": "work"},
+                {"value": f"u{number + 1}@home.example.com", "type": "home"},
+            ]
+        if number % 3 == 0:
+            body |= {"title": "Chief", "nickName": "Nick", "externalId": f"x{number}"}
+        if ids and number % 4 == 0:
+            body[ENTERPRISE_URN] = {"manager": {"value": ids[0]}}
+        ids.append(await client.user(f"u{number}", **body))
+    await client.group("G", *ids[:2])
+    return ids
