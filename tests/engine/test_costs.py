@@ -117,6 +117,15 @@ async def populated(full: Client) -> tuple[Client, dict[str, str]]:
     return full, ids
 
 
+async def test_a_version_that_holds_is_told_without_the_members(populated: tuple[Client, dict[str, str]]) -> None:
+    """304 for a group does not read its members, however many they are (V1, promise 4)."""
+    client, ids = populated
+    version = (await client.get("Group", ids["group"], excluded="members")).version
+    assert (await client.get("Group", ids["group"], if_none_match=version)).status == 304
+    assert client.world.backends["hr"].asked("get", "teams")[-1][1] == {"title"}
+    assert len((await client.body("Group", ids["group"], if_none_match='W/"x"'))["members"]) == 20
+
+
 @pytest.mark.parametrize("name", COSTS)
 async def test_a_request_costs(populated: tuple[Client, dict[str, str]], name: str) -> None:
     """The native calls of one request, by operation and entity: no more than listed."""
