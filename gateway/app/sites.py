@@ -16,6 +16,7 @@ from gateway.engine.tenants import Limits, Served, Tenant
 from gateway.mapping import Links, ResourceMapping
 from gateway.scim import dialects, filters, paths
 from gateway.scim.discovery import Facts, Override, narrow_type
+from gateway.scim.placeless import placeless
 from gateway.scim.schema import Attribute, ResourceType, Type, Uniqueness
 from gateway.server.auth import Authenticator, StaticToken, StaticTokens
 from gateway.server.limits import JsonLimits, ServerLimits
@@ -75,6 +76,7 @@ def served(
         capabilities=guard.capabilities(plan.spec.entity),
         checked=_checked(narrowed, mapping, fields or {}),
         protection=None if protected is None else compile_rule(narrowed, protected),
+        placeless=placeless(plan.resource_type, narrowed) if plan.spec.unmapped == "refuse" else frozenset(),
     )
 
 

@@ -40,6 +40,7 @@ class Served:
     `heavy` names the multi-valued references (``members``, ``groups``): they are loaded only where asked for and are
     no part of a version (DESIGN §7, ETags). `counts_members`: the version must carry the gateway's counter, because a
     writable membership is no part of its hash. `protection` says which of its resources nobody changes (X3).
+    `placeless` names what clients may not set because it has no place and the configuration refuses that (D10).
     """
 
     resource_type: ResourceType
@@ -48,6 +49,7 @@ class Served:
     capabilities: Capabilities
     checked: tuple[str, ...] = ()
     protection: Protection | None = None
+    placeless: frozenset[str] = frozenset()
     heavy: tuple[str, ...] = field(init=False, default=())
     counts_members: bool = field(init=False, default=False)
     whole: Mapping[frozenset[str], Projection] = field(init=False, repr=False, default_factory=dict)

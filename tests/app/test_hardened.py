@@ -241,12 +241,15 @@ async def test_protected_accounts_and_groups_stay_as_they_are(hardened: Hardened
 
 
 async def test_only_what_is_mapped_is_written(hardened: Hardened) -> None:
-    """The mapping is the list of what clients may write: a column nobody named is out of reach (X3)."""
+    """The mapping is the list of what clients may write: a column nobody named is out of reach (X3), and a value that
+    has no place is refused by name (D10)."""
     new = {"schemas": [USER_URN], "userName": "eve", "active": True}
-    extra = {"SALARY": 9, "COMPANY": "GLOBEX", "nickName": "x", "roles": [{"value": "admin"}], "personId": 4, "id": "4"}
+    status, answer = await hardened.acme("POST", "/Users", {**new, "nickName": "x"})
+    assert (status, answer["detail"].split(":")[0]) == (400, "nickName")
+    extra = {"SALARY": 9, "COMPANY": "GLOBEX", "personId": 4, "id": "4"}
     status, answer = await hardened.acme("POST", "/Users", {**new, **extra})
     assert (status, sorted(answer)) == (201, ["active", "id", "meta", "schemas", "userName"])
-    change = {"schemas": [PATCH_URN], "Operations": [{"op": "replace", "value": {"SALARY": 9, "nickName": "x"}}]}
+    change = {"schemas": [PATCH_URN], "Operations": [{"op": "replace", "value": {"SALARY": 9}}]}
     await hardened.acme("PATCH", f"/Users/{answer['id']}", change)
     await hardened.acme("PUT", f"/Users/{answer['id']}", {**new, **extra})
     assert hardened.rows("SELECT COMPANY, SALARY FROM PERSON WHERE LOGIN = 'eve'") == [("ACME", 1000)]

@@ -1,0 +1,63 @@
+"""What the schema has and the tenant has no place for is refused where the configuration says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.scim.discovery import narrow_type
+from gateway.scim.errors import ScimError
+from gateway.scim.placeless import placeless, refuse_placeless, refuse_placeless_operations
+from gateway.scim.schema import ENTERPRISE_URN, USER_URN
+from gateway.scim.standard import resource_type
+
+WHOLE = resource_type("User")
+NARROWED = narrow_type(
+    WHOLE, {"userName", "active", "name.familyName", "emails.value", "emails.type", f"{ENTERPRISE_URN}:department"}
+)
+PATHS = placeless(WHOLE, NARROWED)
+BODY: dict[str, Any] = {"schemas": [USER_URN], "userName": "a"}
+REFUSED: list[tuple[str, dict[str, Any]]] = [
+    ("nickName", {"nickName": "x"}),
+    ("NICKNAME", {"NICKNAME": "x"}),
+    ("name.middleName", {"name": {"middleName": "x"}}),
+    ("emails.display", {"emails": [{"value": "a@example.com"}, {"value": "b@example.com", "display": "B"}]}),
+    (f"{ENTERPRISE_URN}:costCenter", {ENTERPRISE_URN: {"costCenter": "c"}}),
+    ("roles", {"roles": [{"value": "auditor"}]}),
+]
+TAKEN: list[dict[str, Any]] = [
+    {"nickName": None, "roles": [], "title": ""},
+    {"groups": [{"value": "1"}], "id": "1", "meta": {"resourceType": "User"}},
+    {"password": "placeholder"},
+    {"externalId": "7", "name": {"familyName": "x"}, "emails": [{"value": "a@example.com", "type": "work"}]},
+    {"neverHeardOf": 1},
+]
+
+
+@pytest.mark.parametrize(("path", "given"), REFUSED, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_value_without_a_place_is_refused_by_name(path: str, given: dict[str, Any]) -> None:
+    """400 invalidValue names the attribute as sent, in a body as in an operation with or without a path (D10)."""
+    with pytest.raises(ScimError) as caught:
+        refuse_placeless({**BODY, **given}, PATHS)
+    assert (caught.value.status, caught.value.scim_type) == (400, "invalidValue")
+    assert caught.value.detail.startswith(f"{path}: ")
+    (name, value) = next(iter(given.items()))
+    for operation in ({"op": "Replace", "value": given}, {"op": "add", "path": name, "value": value}):
+        with pytest.raises(ScimError):
+            refuse_placeless_operations({"Operations": [operation]}, PATHS)
+
+
+@pytest.mark.parametrize("given", TAKEN, ids=str)
+def test_what_asks_for_nothing_is_left_alone(given: dict[str, Any]) -> None:
+    """Nulls, readOnly values, passwords and what no schema knows are not this rule's (D4, H3, O2)."""
+    refuse_placeless({**BODY, **given}, PATHS)
+    refuse_placeless_operations(
+        {"Operations": [{"op": "replace", "value": given}, {"op": "remove", "path": "nickName"}]}, PATHS
+    )
+
+
+def test_nothing_is_refused_where_everything_has_a_place() -> None:
+    """A schema that is not narrowed leaves nothing to refuse."""
+    assert placeless(WHOLE, WHOLE) == frozenset()
+    refuse_placeless({"nickName": "x"}, frozenset())
