@@ -27,6 +27,7 @@ from gateway.identity import IdentityMap, LookupObserver, StoreUnavailableError,
 from gateway.server.site import Site, SiteHolder, TenantSite
 from gateway.settings import SettingsError
 from gateway.settings.model import BackendLimitSettings
+from gateway.telemetry.traces import Spans
 
 FIRST_CONTACT = 5.0
 """How long the start waits for backends; those that need longer join later, with their tenants."""
@@ -49,6 +50,7 @@ class Gateway:
         identities: IdentityMap,
         trail: Trail | None = None,
         predecessor: Gateway | None = None,
+        spans: Spans | None = None,
     ) -> None:
         """With a `predecessor`, which serves, what need not change is taken over from it: see `succession`."""
         old = predecessor
@@ -56,6 +58,7 @@ class Gateway:
         running = {name: guard.backend for name, guard in self._kept.items()}
         self.blueprint: Blueprint = replace(blueprint, backends={**blueprint.backends, **running})
         self._predecessor = predecessor
+        self._spans = spans
         self._lent = frozenset(self._kept)
         self._resources: Resources | None = None
         self._trail = trail or NoTrail()
@@ -103,7 +106,14 @@ class Gateway:
         self.callers = Callers(id_key, self._public_url, self.counters.seen, now=utc_now, clock=clock)
         self.guards = {
             name: self._kept.get(name)
-            or Guard(name, backend, self._observer, guard_bounds(settings.backends[name].limits), clock=clock)
+            or Guard(
+                name,
+                backend,
+                self._observer,
+                guard_bounds(settings.backends[name].limits),
+                clock=clock,
+                spans=self._spans,
+            )
             for name, backend in self.blueprint.backends.items()
         }
         self._holder = SiteHolder(self._site(clock, self.callers, self.counters))
@@ -259,7 +269,9 @@ def guard_bounds(section: BackendLimitSettings) -> Bounds:
     )
 
 
-def identities(blueprint: Blueprint, observer: LookupObserver, *, upgrade: bool = True) -> IdentityMap:
+def identities(
+    blueprint: Blueprint, observer: LookupObserver, *, upgrade: bool = True, spans: Spans | None = None
+) -> IdentityMap:
     """Make the id map the settings name; nothing is opened. With `upgrade` its start brings the schema up to date."""
     settings = blueprint.configuration.settings
     return identity.connect(
@@ -268,4 +280,5 @@ def identities(blueprint: Blueprint, observer: LookupObserver, *, upgrade: bool 
         cache=settings.cache.get_secret_value(),
         observer=observer,
         auto_upgrade=upgrade,
+        spans=spans,
     )

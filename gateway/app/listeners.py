@@ -27,6 +27,7 @@ from gateway.server.site import SiteHolder
 from gateway.settings.model import MetricsSettings, ServerSettings
 from gateway.settings.traffic import AdminSettings
 from gateway.settings.values import Address, SocketPath
+from gateway.telemetry.traces import Spans
 
 BACKLOG = 1024
 
@@ -135,11 +136,16 @@ def tls_context(section: ServerSettings) -> ssl.SSLContext | None:
 
 
 async def serve(
-    bound: Bound, holder: SiteHolder, observer: ServerObserver, section: ServerSettings, tls: ssl.SSLContext | None
+    bound: Bound,
+    holder: SiteHolder,
+    observer: ServerObserver,
+    section: ServerSettings,
+    tls: ssl.SSLContext | None,
+    spans: Spans | None = None,
 ) -> Listener:
     """Serve SCIM on an address."""
     drain = Drain()
-    runner = Runner(create_application(holder, observer, drain))
+    runner = Runner(create_application(holder, observer, drain, spans))
     await runner.setup()
     site = web.SockSite(runner, bound.socket, ssl_context=tls, backlog=BACKLOG)
     await site.start()

@@ -24,6 +24,7 @@ from gateway.telemetry import logs
 from gateway.telemetry.loop import watch_lag
 from gateway.telemetry.metrics import Metrics, Tenants
 from gateway.telemetry.observer import TelemetryObserver
+from gateway.telemetry.traces import NoSpans, Spans
 
 MOST_TENANTS = 100
 """Tenants with a label of their own in metrics; the others share one (M1)."""
@@ -37,14 +38,15 @@ Readings = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 class Observation(TelemetryObserver):
     """Fulfils the observers of all rooms, and those of `contact`."""
 
-    def __init__(self, logger: FilteringBoundLogger, registry: CollectorRegistry) -> None:
+    def __init__(self, logger: FilteringBoundLogger, registry: CollectorRegistry, spans: Spans | None = None) -> None:
         self.registry = registry
+        self.spans = spans or NoSpans()
         self.metrics = Metrics(registry)
         self.logger = logger
         super().__init__(self.metrics, logger, tenants=Tenants(MOST_TENANTS))
 
     @classmethod
-    def of_process(cls, level: int, worker: int | None = None) -> Observation:
+    def of_process(cls, level: int, worker: int | None = None, spans: Spans | None = None) -> Observation:
         """Observe the whole process: lines go to the error output, as JSON where nobody reads along, and what
         libraries log goes the same way. `worker` is its number among several."""
         if sys.stderr.isatty():
@@ -57,7 +59,7 @@ class Observation(TelemetryObserver):
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
-        return cls(logger, registry)
+        return cls(logger, registry, spans)
 
     def backend_reached(self, backend: str) -> None:
         """Tell of a first contact."""

@@ -26,9 +26,11 @@ class Serving:
         self._observation = observation
         self._sockets = sockets
         self._trail = trail
-        store = identities(blueprint, observation)
+        store = identities(blueprint, observation, spans=observation.spans)
         url = self.root(blueprint.configuration.settings.server)
-        self.gateway = Gateway(blueprint, observation, public_url=url, identities=store, trail=trail)
+        self.gateway = Gateway(
+            blueprint, observation, public_url=url, identities=store, trail=trail, spans=observation.spans
+        )
         self._watching: asyncio.Task[None] | None = None
         self._metrics: Runner | None = None
         self._admin: Runner | None = None
@@ -47,7 +49,9 @@ class Serving:
         self._watching = self._observation.watch(self.gateway)
         self._metrics, self._admin = await self._plane(self.gateway)
         holder = self.gateway.holder
-        self._listener = await listeners.serve(self._sockets.scim, holder, self._observation, settings.server, tls)
+        self._listener = await listeners.serve(
+            self._sockets.scim, holder, self._observation, settings.server, tls, self._observation.spans
+        )
 
     async def stop(self) -> None:
         """Stop serving; requests under way are answered first."""
@@ -81,6 +85,7 @@ class Serving:
             identities=old.identities,
             trail=self._trail,
             predecessor=old,
+            spans=self._observation.spans,
         )
         await new.start()
         new.succeed(old)

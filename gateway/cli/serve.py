@@ -6,14 +6,16 @@ import asyncio
 import functools
 import importlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+import os
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from gateway import app
-from gateway.app import Blueprint, ListenError, Observation, Ready, Running, supervision, supervisor
+from gateway.app import Blueprint, ListenError, Observation, Ready, Running, supervision, supervisor, tracing
 from gateway.app.reloading import Origin
 from gateway.app.sockets import Sockets
 from gateway.cli import reporting
@@ -21,6 +23,7 @@ from gateway.cli.configuration import Config, blueprint, read
 from gateway.cli.plane import Place
 from gateway.identity import IdentityError
 from gateway.settings import SettingsError
+from gateway.telemetry.traces import Spans
 
 T = TypeVar("T")
 
@@ -71,8 +74,9 @@ def run(
     watch: bool = False,
 ) -> None:
     """Serve a blueprint; end the program with a sentence if that cannot be done."""
-    observation = Observation.of_process(level)
-    _complete(app.serve(drawn, observation, ready=ready, metrics_needed=metrics_needed, origin=origin, watch=watch))
+    with _traced() as spans:
+        observation = Observation.of_process(level, spans=spans)
+        _complete(app.serve(drawn, observation, ready=ready, metrics_needed=metrics_needed, origin=origin, watch=watch))
 
 
 def _supervise(drawn: Blueprint, origin: Origin, level: LogLevel, workers: int, *, watch: bool) -> None:
@@ -118,17 +122,30 @@ def _work(drawn: Blueprint, origin: Origin, level: LogLevel, inherit: str) -> No
         given = supervision.Inheritance.read(inherit, drawn.configuration.settings)
     except (ListenError, ValueError) as error:
         reporting.fail(f"--inherit: {error}")
-    observation = Observation.of_process(level.number, given.number)
-    _complete(
-        app.serve(
-            drawn,
-            observation,
-            ready=lambda served: None,
-            origin=origin,
-            sockets=given.sockets,
-            overseer=given.overseer,
+    with _traced() as spans:
+        _complete(
+            app.serve(
+                drawn,
+                Observation.of_process(level.number, given.number, spans),
+                ready=lambda served: None,
+                origin=origin,
+                sockets=given.sockets,
+                overseer=given.overseer,
+            )
         )
-    )
+
+
+@contextmanager
+def _traced() -> Iterator[Spans]:
+    """Give what begins spans; those that wait are sent at the end."""
+    try:
+        spans, end = tracing.spans_of(os.environ)
+    except tracing.TracingError as error:
+        reporting.fail(str(error))
+    try:
+        yield spans
+    finally:
+        end()
 
 
 def _complete(work: Coroutine[Any, Any, T]) -> T:

@@ -34,6 +34,7 @@ from backends.contract import (
 )
 from gateway.engine.breaker import Breaker, State
 from gateway.engine.observer import Observer
+from gateway.telemetry.traces import NoSpans, Span, Spans
 
 T = TypeVar("T")
 
@@ -65,8 +66,10 @@ class Guard:
         bounds: Bounds | None = None,
         *,
         clock: Callable[[], float],
+        spans: Spans | None = None,
     ) -> None:
         self.name = name
+        self._spans = spans or NoSpans()
         self.backend = backend
         self._observer = observer
         self._bounds = bounds or Bounds()
@@ -192,6 +195,21 @@ class Guard:
         if (wait := self._breaker.admit()) > 0.0:
             self._observer.backend_call(self.name, entity, operation, "refused", 0.0)
             raise UnavailableError("the system is resting after failures", retry_after=wait)
+        with self._spans.begin(
+            f"{self.name} {operation}", "client", {"backend": self.name, "entity": entity, "operation": operation}
+        ) as span:
+            return await self._measured(entity, operation, deadline, call, span, write=write)
+
+    async def _measured(
+        self,
+        entity: str,
+        operation: str,
+        deadline: float,
+        call: Callable[[], Awaitable[T]],
+        span: Span,
+        *,
+        write: bool,
+    ) -> T:
         begun = self._clock()
         outcome = "cancelled"
         try:
@@ -214,6 +232,9 @@ class Guard:
             raise BackendError from error
         finally:
             self._settle(outcome)
+            span.set("outcome", outcome)
+            if outcome in {"unavailable", "error"}:
+                span.fail(outcome)
             self._observer.backend_call(self.name, entity, operation, outcome, self._clock() - begun)
         return answer
 

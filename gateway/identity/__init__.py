@@ -40,6 +40,7 @@ from gateway.identity.shared import SharedCache
 from gateway.identity.sqlite import SqliteDatabase, file_of
 from gateway.identity.statements import Statements
 from gateway.identity.store import Store
+from gateway.telemetry.traces import Spans
 
 __all__ = [
     "UNCHANGED",
@@ -78,6 +79,7 @@ def connect(
     observer: LookupObserver | None = None,
     auto_upgrade: bool = True,
     cache_kept: bool = False,
+    spans: Spans | None = None,
 ) -> IdentityMap:
     """Make the id map of a store; nothing is opened before `start` (or ``async with``).
 
@@ -109,7 +111,8 @@ def connect(
         database,
         store,
         Ledger(database, statements, minter, clock),
-        Caches(process, shared, listener, ticks),
+        Caches(process, shared, listener, ticks, spans),
         listener,
         functools.partial(upgrade if auto_upgrade else check, url),
+        spans,
     )

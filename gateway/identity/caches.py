@@ -8,6 +8,7 @@ from gateway.identity.entries import PENDING, Name, names_of
 from gateway.identity.identities import Identity, Layer, LookupObserver
 from gateway.identity.process import SETTLE, WRITING, ProcessCache
 from gateway.identity.shared import SharedCache
+from gateway.telemetry.traces import NoSpans, Spans
 
 Found = dict[Name, Identity | None]
 
@@ -26,7 +27,9 @@ class Caches:
         shared: SharedCache | None,
         observer: LookupObserver,
         clock: Callable[[], float],
+        spans: Spans | None = None,
     ) -> None:
+        self._spans = spans or NoSpans()
         self._process = process
         self._shared = shared
         self._observer = observer
@@ -58,7 +61,9 @@ class Caches:
             rest = [name for name in names if name not in found]
             if self._shared.usable:
                 began = self.clock()
-                more = await self._shared.get(rest)
+                with self._spans.begin("cache get", "client", {"layer": "redis", "asked": len(rest)}) as span:
+                    more = await self._shared.get(rest)
+                    span.set("found", len(more))
                 self._tell("redis", rest, more)
                 if links:
                     self._process.fill(more, began)

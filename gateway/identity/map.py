@@ -8,6 +8,7 @@ import hashlib
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from gateway.identity.ledger import Ledger
 from gateway.identity.minting import pack
 from gateway.identity.records import Place, checked
 from gateway.identity.store import Store
+from gateway.telemetry.traces import NoSpans, Span, Spans
 
 T = TypeVar("T")
 
@@ -46,8 +48,10 @@ class IdentityMap:
         caches: Caches,
         observer: LookupObserver,
         prepare: Callable[[], Awaitable[object]],
+        spans: Spans | None = None,
     ) -> None:
         """`prepare` sees to the store's schema before it is opened."""
+        self._spans = spans or NoSpans()
         self._database = database
         self._store = store
         self._ledger = ledger
@@ -115,7 +119,8 @@ class IdentityMap:
             missing = [id for name, id in names.items() if name not in known]
             if not (missing or stale):
                 continue
-            read = await self._store.find(tenant, [*missing, *stale])
+            with self._store_span("find", len(missing) + len(stale)):
+                read = await self._store.find(tenant, [*missing, *stale])
             self._tell(len(missing) + len(stale), len(read))
             found = {id: identity for id, identity in found.items() if id not in stale} | read
             fresh: Found = {name_of_id(tenant, id): read.get(id) for id in missing}
@@ -158,7 +163,8 @@ class IdentityMap:
         missing = [key for name, key in names.items() if key not in found and (mint or not denied_by(known, name))]
         if not missing:
             return found
-        read, vacant = await self._store.look_up(place, missing)
+        with self._store_span("look up", len(missing)):
+            read, vacant = await self._store.look_up(place, missing)
         self._tell(len(missing), len(read))
         fresh: Found = {name: read.get(key) for name, key in names.items() if name not in known}
         if mint:
@@ -171,7 +177,8 @@ class IdentityMap:
         return found | read
 
     async def _mint(self, place: Place, vacant: Mapping[str, int], known: Found) -> dict[str, Identity]:
-        minted = await self._store.mint(place, vacant)
+        with self._store_span("mint", len(vacant)):
+            minted = await self._store.mint(place, vacant)
         names = [name for name in (name_of_key(place, key) for key in vacant) if denied_by(known, name)]
         if names:
             cover = self._caches.cover()
@@ -186,7 +193,8 @@ class IdentityMap:
 
         Only accounts the map has met can be found: one nobody has listed yet holds nothing.
         """
-        return await self._store.search(tenant, resource_type, terms, limit)
+        with self._store_span("search", limit):
+            return await self._store.search(tenant, resource_type, terms, limit)
 
     async def reserve(self, tenant: str, resource_type: str, match: Mapping[str, str]) -> Reservation:
         """Announce, durably, that an account with these values is about to be created (R-L21, R-L22)."""
@@ -307,6 +315,9 @@ class IdentityMap:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()
+
+    def _store_span(self, operation: str, asked: int) -> AbstractContextManager[Span]:
+        return self._spans.begin(f"store {operation}", "client", {"layer": "store", "asked": asked})
 
     def _tell(self, asked: int, found: int) -> None:
         if found:

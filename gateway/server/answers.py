@@ -15,6 +15,8 @@ from gateway.scim import errors
 from gateway.scim.errors import ScimError, ScimType
 from gateway.server.codec import PLAIN_JSON, SCIM_JSON, encode
 
+TRACE = "traceresponse"
+"""Names the span that answered, as W3C's trace context for answers has it; only where requests are traced."""
 REQUEST_ID = "X-Request-Id"
 SERVER = "scim-gateway"
 """What is told of the software: its name, no versions."""

@@ -38,12 +38,15 @@ from gateway.server.recording import recorded
 from gateway.server.site import Site, SiteHolder, TenantSite
 from gateway.server.token_requests import TokenRequests
 from gateway.server.traffic.passage import BULK, Passage, passage
+from gateway.telemetry.traces import Spans
 
 
-def create_application(holder: SiteHolder, observer: ServerObserver, drain: Drain) -> web.Application:
+def create_application(
+    holder: SiteHolder, observer: ServerObserver, drain: Drain, spans: Spans | None = None
+) -> web.Application:
     """Make the application of the SCIM port; call it in the running loop. Serve it with `listener.Runner`."""
     service = Service(holder, observer, drain)
-    boundary = Boundary(observer, drain, clock=asyncio.get_running_loop().time)
+    boundary = Boundary(observer, drain, clock=asyncio.get_running_loop().time, spans=spans)
 
     @web.middleware
     async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:

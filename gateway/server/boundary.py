@@ -13,6 +13,7 @@ from gateway.server import answers, correlation
 from gateway.server.codec import answer_type
 from gateway.server.drain import Drain
 from gateway.server.observer import Progress, ServerObserver
+from gateway.telemetry.traces import NoSpans, Spans
 
 PROGRESS = web.RequestKey("progress", Progress)
 LATE_SECONDS = 5.0
@@ -23,16 +24,35 @@ RETRY_SECONDS = 5.0
 class Boundary:
     """Wraps every request. An error that is no `ScimError` becomes a 500 that tells nothing but where it is logged."""
 
-    def __init__(self, observer: ServerObserver, drain: Drain, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, observer: ServerObserver, drain: Drain, *, clock: Callable[[], float], spans: Spans | None = None
+    ) -> None:
         self._observer = observer
+        self._spans = spans or NoSpans()
         self._drain = drain
         self._clock = clock
 
     async def run(self, request: web.Request, handler: Handler, seconds: float) -> web.StreamResponse:
         """Answer a request within `seconds` of the loop's clock."""
-        begun = self._clock()
         parent = correlation.trace_parent(request.headers)
-        progress = Progress(correlation.request_id(request.headers, parent), request.method, trace_parent=parent)
+        with self._spans.begin("request", "server", parent=correlation.trace_headers(request.headers, parent)) as span:
+            trace = span.traceparent or parent
+            progress = Progress(correlation.request_id(request.headers, trace), request.method, trace_parent=trace)
+            response = await self._run(request, handler, seconds, progress)
+            span.rename(f"{progress.operation} {progress.resource_type}".rstrip())
+            for name in ("tenant", "operation", "resource_type", "method"):
+                span.set(name, getattr(progress, name))
+            span.set("status", response.status)
+            if response.status >= 500:
+                span.fail("5xx")
+            if span.traceparent is not None:
+                response.headers[answers.TRACE] = span.traceparent
+        return response
+
+    async def _run(
+        self, request: web.Request, handler: Handler, seconds: float, progress: Progress
+    ) -> web.StreamResponse:
+        begun = self._clock()
         request[PROGRESS] = progress
         with self._drain.request():
             self._observer.request_began(progress)

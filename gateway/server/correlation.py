@@ -16,6 +16,14 @@ def trace_parent(headers: Mapping[str, str]) -> str | None:
     return given[:55] if len(given) <= 512 and _TRACE_PARENT.fullmatch(given) else None
 
 
+def trace_headers(headers: Mapping[str, str], parent: str | None) -> Mapping[str, str]:
+    """Give the caller's trace context as it may be gone on with; nothing of it where it is none."""
+    if parent is None:
+        return {}
+    state = headers.get("tracestate", "")
+    return {"traceparent": parent, **({"tracestate": state} if 0 < len(state) <= 512 else {})}
+
+
 def request_id(headers: Mapping[str, str], parent: str | None) -> str:
     """Take the request id a proxy gave, else the trace's, else make one; what is not plain text is not taken."""
     given = headers.get("X-Request-Id", "")

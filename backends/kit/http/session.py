@@ -15,6 +15,7 @@ from backends.contract import BackendError, UnavailableError
 from backends.kit.http.auth import authentication
 from backends.kit.http.messages import Answer, Request
 from backends.kit.http.settings import HttpSettings, TlsSettings
+from backends.kit.http.tracing import trace_headers
 
 NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 """What is raised before a request has left: it cannot have done anything, and another server may be asked."""
@@ -134,7 +135,7 @@ class HttpSession:
             async with self._session.request(
                 request.method,
                 url,
-                headers={**self._fixed, **request.headers},
+                headers={**trace_headers(), **self._fixed, **request.headers},
                 data=request.body,
                 allow_redirects=False,
                 proxy=self._proxy,
