@@ -156,16 +156,46 @@ def locked(capabilities: Capabilities | None = None) -> World:
     )
 
 
+def dropped(capabilities: Capabilities | None = None) -> World:
+    """Nothing is kept: what has no place is dropped, and what has one can be asked for exactly."""
+    return user(
+        {
+            "title": "title",
+            "nickName": {"field": "boss_login", "codec": {"empty": "-"}},
+            "name.givenName": "first",
+            "name.familyName": "last",
+            "name.middleName": {"constant": "x"},
+            'emails[type eq "work"].value': "mail",
+            'emails[type eq "home"]': {"value": "mail2", "primary": {"constant": True}},
+            "emails": {
+                "rows": "mails",
+                "each": {"value": "address", "type": "kind", "primary": {"field": "std", "codec": "flag"}},
+            },
+            "phoneNumbers.value": "phone",
+            'addresses[type eq "work"]': {"streetAddress": "street", "locality": "city"},
+            "roles.value": "roles",
+            f"{ENTERPRISE}:manager.value": {"field": "boss", "reference": "User"},
+            "groups.value": {"field": "teams", "reference": "Group"},
+            "externalId": "full",
+            "meta.created": "changed",
+        },
+        unmapped="drop",
+        on_delete={"set": {"status": "D"}},
+        capabilities=capabilities,
+    )
+
+
 WORLDS: Mapping[str, Callable[..., World]] = {
     "plain": plain,
     "squeezed": squeezed,
     "contained": contained,
     "locked": locked,
 }
+"""Worlds in which everything comes back."""
 
 
 def made(name: str, capabilities: Capabilities | None = None) -> World:
     """One of the worlds, with people and teams its references lead to; on a backend that can do everything."""
-    found = WORLDS[name](capabilities)
+    found = {**WORLDS, "dropped": dropped}[name](capabilities)
     found.links = linked(PEOPLE, TEAMS)
     return found
