@@ -90,8 +90,8 @@ def held(path: AttributePath, op: ScimOp, value: Any) -> Held | None:
     return None if compared is None else Held(path, op, compared, text and not leaf.case_exact)
 
 
-def held_time(path: AttributePath, op: ScimOp, value: Any) -> Held | None:
+def held_time(path: AttributePath, op: ScimOp, value: Any, *, changed: bool = False) -> Held | None:
     """Say a comparison with a time the gateway keeps."""
     if op not in _TIME_OPS or not isinstance(value, str):
         return None
-    return Held(path, op, instant(value).isoformat())
+    return Held(path, op, instant(value).isoformat(), changed=changed)

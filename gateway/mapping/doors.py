@@ -103,7 +103,7 @@ class Encoding:
 
     fields: Fields = field(repr=False)
     kept: Mapping[str, Kept] = field(default_factory=dict, repr=False)
-    external_id: str | None = None
+    external_id: str | None = field(default=None, repr=False)
     dropped: tuple[str, ...] = ()
 
 
@@ -117,7 +117,7 @@ class Delta:
 
     change: Change
     kept: Mapping[str, Kept | None] = field(default_factory=dict, repr=False)
-    external_id: str | Unchanged | None = UNCHANGED
+    external_id: str | Unchanged | None = field(default=UNCHANGED, repr=False)
     dropped: tuple[str, ...] = ()
 
 
@@ -126,13 +126,15 @@ class Held:
     """A comparison only the store can answer: of an attribute it keeps, `externalId`, `meta.created` or
     `meta.lastModified`.
 
-    `value` is folded where `folded` says so, as in `ResourceMapping.index`; None for `pr`.
+    `value` is folded where `folded` says so, as in `ResourceMapping.index`; None for `pr`. `changed`: only accounts the
+    gateway has changed are meant.
     """
 
     path: AttributePath
     op: Op
     value: str | None = field(default=None, repr=False)
     folded: bool = False
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

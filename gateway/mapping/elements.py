@@ -38,13 +38,12 @@ class Slot:
     def fields(self) -> frozenset[str]:
         return frozenset(name for leaf in self.shape.leaves.values() for name in leaf.names)
 
-    def reader(self) -> Callable[[Fields], Iterator[Element]]:
+    def reader(self) -> Callable[[Fields], Sequence[Element]]:
         read = self.shape.reader()
 
-        def run(fields: Fields) -> Iterator[Element]:
+        def run(fields: Fields) -> Sequence[Element]:
             found = read(fields)
-            if found is not None:
-                yield found
+            return () if found is None else (found,)
 
         return run
 
@@ -103,16 +102,12 @@ class Column:
     def _all(self, native: Any) -> tuple[Any, ...]:
         return tuple((self.whole.read(native) if self.whole is not None else native) or ())
 
-    def reader(self) -> Callable[[Fields], Iterator[Element]]:
+    def reader(self) -> Callable[[Fields], Sequence[Element]]:
         name, read, complete = self.name, self._leaf.chain.read, self.shape.complete
 
-        def run(fields: Fields) -> Iterator[Element]:
-            seen = set()
-            for native in self._all(fields[name]):
-                value = read(native) if native not in self.hidden else None
-                if value is not None and value not in seen:
-                    seen.add(value)
-                    yield complete({VALUE: value})
+        def run(fields: Fields) -> Sequence[Element]:
+            values = [read(native) for native in self._all(fields[name]) if native not in self.hidden]
+            return [complete({VALUE: value}) for value in dict.fromkeys(values) if value is not None]
 
         return run
 
@@ -204,15 +199,12 @@ class Rows:
     def fields(self) -> frozenset[str]:
         return frozenset({self.name})
 
-    def reader(self) -> Callable[[Fields], Iterator[Element]]:
+    def reader(self) -> Callable[[Fields], Sequence[Element]]:
         name, read = self.name, self.shape.reader()
 
-        def run(fields: Fields) -> Iterator[Element]:
+        def run(fields: Fields) -> Sequence[Element]:
             rows: Any = fields[name]
-            for row in rows or ():
-                found = read(row)
-                if found is not None:
-                    yield found
+            return [found for row in rows if (found := read(row)) is not None] if rows else ()
 
         return run
 

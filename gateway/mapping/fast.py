@@ -35,7 +35,7 @@ class FastPatch:
 
     wanted: frozenset[Wanted]
     steps: tuple[Step, ...] = field(repr=False)
-    external_id: str | Unchanged | None = UNCHANGED
+    external_id: str | Unchanged | None = field(default=UNCHANGED, repr=False)
 
     def build(self, links: Links) -> Delta:
         """Make the change; raises `ScimError` 400 for ids nobody has and values that cannot be held."""

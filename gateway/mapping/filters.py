@@ -136,9 +136,10 @@ class Searcher:
         never changed (S7), and what the store holds of the others."""
         attribute = tree.path.attribute
         created = AttributePath(attribute, attribute.sub("created") if attribute is not None else None)
-        own = held_time(tree.path, tree.op, tree.value)
+        own = held_time(tree.path, tree.op, tree.value, changed=True)
         known = asking.kept(None if own is None else [own])
-        return self.terms.any([place.ask(asking, created, tree.op, tree.value), known]).loose
+        empty = place.ask(asking, created, ScimOp.EQ, None)
+        return self.terms.any([place.ask(asking, created, tree.op, tree.value), empty, known]).loose
 
     def _element(
         self, path: AttributePath, where: Filter, asking: Asking, found: list[Held], *, top: bool

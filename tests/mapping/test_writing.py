@@ -491,7 +491,9 @@ def test_a_system_without_inactive_accounts_has_active_ones_only() -> None:
 def test_nothing_secret_is_in_a_repr() -> None:
     """Values are in no repr that could reach a log (promise 8)."""
     world = user({"displayName": "full"}, unmapped="keep")
-    encoding = world.mapping.encode({"userName": "topsecret", "nickName": "topsecret"}, Links())
+    encoding = world.mapping.encode(
+        {"userName": "topsecret", "nickName": "topsecret", "externalId": "topsecret"}, Links()
+    )
     record = world.record(encoding.fields)
     delta = world.mapping.diff(world.read(record), {"userName": "topsecret2", "active": False}, record, Links())
     quick = linked({"u1": "topsecret"})
