@@ -78,21 +78,21 @@ def native_of(
         case sa.Date():
             return Native(date, _date, parse=date.fromisoformat, spell=date.isoformat)
         case sa.Time():
-            return Native(str, time.fromisoformat, _load_text)
+            return Native(str, time.fromisoformat, load_text)
         case sa.LargeBinary() | sa.types._Binary():
             return Native(bytes, _bytes, bytes, parse=bytes.fromhex, spell=bytes.hex, ordered=False)
         case sa.Uuid() if column_type.as_uuid:
-            return Native(str, lambda value: uuid.UUID(str(value)), _load_text, parse=uuid.UUID)
+            return Native(str, lambda value: uuid.UUID(str(value)), load_text, parse=uuid.UUID)
         case sa.JSON():
             return Native(str, json.loads, _load_json, ordered=False)
         case sa.String():
             padded = isinstance(column_type, sa.CHAR)
             spell = _strip if padded else str
-            load = None if typed else _load_text
+            load = None if typed else load_text
             return Native(str, text_of(column_type.length), load, spell=spell, text=True, padded=padded)
         case _:
             # A type this backend knows nothing of can be shown, and neither searched nor written.
-            return Native(str, _refuse, _load_text, ordered=False, opaque=True)
+            return Native(str, _refuse, load_text, ordered=False, opaque=True)
 
 
 def _integer(column_type: sa.types.TypeEngine[Any], wide: bool) -> Native:
@@ -209,7 +209,8 @@ def _bytes(value: Any) -> bytes:
     raise ValueError("not bytes")
 
 
-def _load_text(value: Any) -> str:
+def load_text(value: Any) -> str:
+    """Read what a column of texts holds: not only texts, where columns have no types."""
     return value if isinstance(value, str) else str(value)
 
 

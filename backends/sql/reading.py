@@ -14,6 +14,7 @@ from backends.sql.children import Children
 from backends.sql.conditions import condition, visible
 from backends.sql.dialects.base import Condition, Dialect, Expression
 from backends.sql.model import ColumnField, Entity, ListField, LookupField, PackedField, RowsField, SideField
+from backends.sql.natives import load_text
 from backends.sql.ordering import past
 from backends.sql.questions import Question, Questions, Shape, parameters
 from backends.sql.remembered import Remembered
@@ -24,17 +25,25 @@ Load = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """The fields of one column: their names, where their values begin in a row, and what some of them go through."""
+    """The fields of one column: their names, where their values begin in a row, and what some of them go through.
+
+    `texts` are those that are to be texts and mostly are.
+    """
 
     names: tuple[str, ...]
     start: int
     loads: tuple[tuple[int, Load], ...]
+    texts: tuple[int, ...] = ()
 
     def of(self, row: Any) -> dict[str, Any]:
         """Take a record's fields out of a row."""
         values = row[self.start : self.start + len(self.names)]
-        if self.loads:
+        if self.loads or self.texts:
             values = list(values)
+            for index in self.texts:
+                value = values[index]
+                if value.__class__ is not str and value is not None:
+                    values[index] = load_text(value)
             for index, load in self.loads:
                 values[index] = load(values[index])
         return dict(zip(self.names, values, strict=True))
@@ -195,7 +204,7 @@ class Reading:
     ) -> tuple[list[Expression], Single, tuple[tuple[str, RowsField | ListField], ...], slice | None]:
         """Choose what a SELECT must bring for these fields, and where in its rows each lies."""
         columns, names, many = list[Expression](), list[str](), []
-        loads: list[tuple[int, Load]] = []
+        loads, texts = list[tuple[int, Load]](), list[int]()
         start = position = self._width + skip
         for name in sorted(fields):
             found = self._entity.fields.get(name)
@@ -217,11 +226,13 @@ class Reading:
                     continue
                 case _:
                     raise BackendError(f"{self._entity.name} has no field {name}")
-            if load is not None:
+            if load is load_text:
+                texts.append(len(names))
+            elif load is not None:
                 loads.append((len(names), load))
             names.append(name)
             position += 1
-        single = Single(tuple(names), start, tuple(loads))
+        single = Single(tuple(names), start, tuple(loads), tuple(texts))
         version = self._entity.version
         if version is None:
             return columns, single, tuple(many), None
@@ -330,7 +341,7 @@ class Reading:
 
 
 def _unless_null(load: Load) -> Load:
-    return lambda value: None if value is None else load(value)
+    return load if load is load_text else lambda value: None if value is None else load(value)
 
 
 def _bare(order: Expression) -> Expression:
