@@ -149,7 +149,7 @@ def _keys(served: Served, found: Iterable[Identity]) -> tuple[str, ...]:
 
 
 def _held_term(held: Held) -> HeldTerm:
-    return HeldTerm(path=held.path.text, op=held.op.value, value=held.value, folded=held.folded)
+    return HeldTerm(path=held.path.text, op=held.op.value, value=held.value, folded=held.folded, changed=held.changed)
 
 
 def _mentioned(tree: ScimFilter | None) -> set[str]:

@@ -54,7 +54,7 @@ def narrowing(terms: Sequence[HeldTerm]) -> tuple[tuple[str, ...], dict[str, Any
     shape, values = [], dict[str, Any]()
     for n, term in enumerate(terms):
         kind = _kind(term)
-        if kind in ("created", "modified"):
+        if kind in ("created", "modified", "changed"):
             bounds = _bounds(term)
             if bounds is None:
                 kind = "any"
@@ -73,7 +73,7 @@ def _kind(term: HeldTerm) -> str:
         case "meta.created", _:
             return "created"
         case "meta.lastModified", _:
-            return "modified"
+            return "changed" if term.changed else "modified"
         case _, "ne":
             return "any"
         case _, "eq":

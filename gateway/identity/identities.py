@@ -65,13 +65,15 @@ class HeldTerm:
 
     `path` is ``externalId``, ``meta.created``, ``meta.lastModified`` or the path text of a kept attribute (or of a
     sub-attribute of one); `op` a SCIM operator in lower case; `value` what is compared with, in the form the index of
-    kept attributes has it (folded where `folded` says so), or an xsd:dateTime for ``meta``; None for ``pr``.
+    kept attributes has it (folded where `folded` says so), or an xsd:dateTime for ``meta``; None for ``pr``. `changed`
+    leaves out accounts that were never changed through the map.
     """
 
     path: str
     op: str
     value: str | None = field(default=None, repr=False)
     folded: bool = False
+    changed: bool = False
 
 
 Layer = Literal["process", "redis", "store"]

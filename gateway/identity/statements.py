@@ -277,10 +277,12 @@ def _search(shape: tuple[str, ...]) -> Select[Any]:
     by_value = any(kind in ("eq", "has", "in") for kind in shape)
     query = select(*ROW).where(_TYPE, _ALIVE if by_value else _LIVE).limit(_number("limit"))
     for n, kind in enumerate(shape):
-        if kind in ("created", "modified"):
+        if kind in ("created", "modified", "changed"):
             column = IDENTITY.c.created if kind == "created" else IDENTITY.c.last_modified
             range_ = column.between(_number(f"from_{n}"), _number(f"until_{n}"))
             query = query.where(range_, column > literal_column("0"))
+            if kind == "changed":
+                query = query.where(IDENTITY.c.counter > literal_column("0"))
         elif kind != "any":
             held = select(HELD.c.id).where(
                 HELD.c.tenant == _text("tenant"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.engine.tenants import Limits
 from gateway.scim.schema import ENTERPRISE_URN
 from tests.engine.conftest import Serve
 from tests.engine.world import Client, add, body_of, id_of, key_of, natively, refs, refused, remove, swap
@@ -213,3 +214,14 @@ async def test_a_change_by_the_gateway_is_the_last_one(serve: Serve) -> None:
     assert await client.found('meta.lastModified ge "2020-01-01T00:00:00Z"') == [ada]
     assert await client.found('meta.lastModified lt "2020-01-01T00:00:00Z"') == [bob]
     assert id_of(answer) == ada
+
+
+async def test_what_was_only_met_costs_a_look_for_changes_nothing(serve: Serve) -> None:
+    """After a first listing of many old accounts, asking what changed since is a narrow question (promise 5)."""
+    client = await serve("full", user={"attributes": {"meta.created": "hired"}}, limits=Limits(scan_rows=50))
+    inner = client.world.backends["hr"].inner
+    for number in range(700):
+        inner.enter("people", {"login": f"u{number}", "hired": HIRED})
+    first = (await client.search("User", count=700))["Resources"][0]["id"]
+    await client.patch("User", first, swap("title", "T"))
+    assert await client.found('meta.lastModified ge "2024-01-01T00:00:00Z"') == [first]

@@ -160,3 +160,14 @@ def test_statements_have_few_shapes() -> None:
     two = narrowing([HeldTerm("nickName", "eq", "c"), HeldTerm("title", "sw", "d")])
     assert one[0] == two[0] == ("eq", "in")
     assert one[1].keys() == two[1].keys()
+
+
+async def test_only_the_changed_are_meant(identities: IdentityMap, tenant: str, staff: None) -> None:
+    """A term of the last change may leave out who was only met, and never changed (S7)."""
+    (ada,) = (await identities.identify(tenant, "User", "hr", "staff", ["ada"])).values()
+    always = "2000-01-01T00:00:00+00:00"
+    assert await keys(identities, tenant, HeldTerm("meta.lastModified", "ge", always, changed=True)) == set()
+    await identities.alter(ada, touched=True)
+    assert await keys(identities, tenant, HeldTerm("meta.lastModified", "ge", always, changed=True)) == {"ada"}
+    assert await keys(identities, tenant, HeldTerm("meta.lastModified", "ge", always)) == ALL
+    assert await keys(identities, tenant, HeldTerm("meta.lastModified", "lt", always, changed=True)) == set()
