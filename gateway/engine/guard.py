@@ -250,6 +250,18 @@ class Guard:
     async def _slot(self, deadline: float) -> AsyncIterator[None]:
         """Wait for a place among the calls under way, never past the deadline: nothing was sent yet, so nothing may
         be done."""
+        if self._slots.locked():
+            await self._wait(deadline)
+        else:
+            await self._slots.acquire()  # at once: a timer would cost more than it guards
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+            self._slots.release()
+
+    async def _wait(self, deadline: float) -> None:
         self.waiting += 1
         try:
             async with asyncio.timeout_at(deadline):
@@ -258,12 +270,6 @@ class Guard:
             raise UnavailableError("the system is busy", retry_after=1.0) from error
         finally:
             self.waiting -= 1
-        self.under_way += 1
-        try:
-            yield
-        finally:
-            self.under_way -= 1
-            self._slots.release()
 
     async def _bounded(self, deadline: float, call: Callable[[], Awaitable[T]], *, write: bool) -> T:
         """Run the call within its time; a write cut off by it may have been done."""
