@@ -29,7 +29,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -120,6 +120,8 @@ class Bench:
         served: Served = call.tenant.by_endpoint[kind.lower()]
         match request.method:
             case "GET" if id:
+                asked = messages.parse_query(messages.query_pairs(parts.query))
+                call = replace(call, attributes=asked.attributes, excluded=asked.excluded)
                 answer = await site.resources.read(call, served, id)
             case "GET":
                 asked = messages.parse_query(messages.query_pairs(parts.query))
