@@ -11,9 +11,10 @@ from backends.contract import KEY, And, AnyRow, Capabilities, Compare, Match, No
 from gateway.mapping import BoundFilter, Held, Links, Wanted
 from gateway.scim import filters
 from gateway.scim.errors import ScimError, ScimType
+from gateway.scim.filters import Comparison
 from gateway.scim.filters import Op as ScimOp
 from gateway.scim.paths import resolve
-from tests.mapping.world import ENTERPRISE, FIELDS, World, able, group, linked, user
+from tests.mapping.world import ENTERPRISE, FIELDS, World, able, group, linked, matches, user
 
 PEOPLE = {"u1": "11"}
 LINKS = linked(PEOPLE, {"g1": "t1"})
@@ -142,8 +143,6 @@ def test_what_has_no_place_cannot_be_searched_for(text: str, policy: str) -> Non
 
 def test_passwords_are_no_oracle() -> None:
     """A mapped password cannot be searched for (S13, X12)."""
-    from gateway.scim.filters import Comparison
-
     world = user({"password": "full"})
     tree = Comparison(resolve(world.resource_type, "password"), ScimOp.SW, "a")
     with pytest.raises(ScimError, match="password: cannot be searched for"):
@@ -296,8 +295,6 @@ def test_a_backend_that_can_do_nothing_is_read_through() -> None:
 
 def test_duplicates_by_case_are_all_found() -> None:
     """Two accounts whose logins differ in case are both found; the choice is not the mapping's (R-L6)."""
-    from tests.mapping.world import matches
-
     world = everyone()
     where = bound(world, 'userName eq "ada"').where
     for login in ("ADA", "Ada"):
