@@ -39,10 +39,11 @@ class FilterPlan:
     spilled: tuple[Held, ...]
     _searcher: Searcher = field(repr=False)
     _tree: Filter | None = field(repr=False)
+    _bound: BoundFilter | None = field(default=None, repr=False)
 
     def bind(self, links: Links, keys: Mapping[Held, Collection[str]] = _NO_KEYS) -> BoundFilter:
         """Translate, with what was looked up: a superset of the matches, or exactly them (`residual` None)."""
-        return self._searcher.bound(self._tree, links, keys)
+        return self._bound or self._searcher.bind(self._tree, Asking(self._searcher.terms, links, keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,12 @@ class Searcher:
     def translate(self, tree: Filter | None) -> FilterPlan:
         """Find out what a filter needs; raises `ScimError` 400 invalidFilter for what has no place (F12)."""
         asking = Asking(self.terms, Links(), _NO_KEYS)
-        if tree is not None:
-            self._condition(tree, asking, [], top=True)
-        return FilterPlan(frozenset(asking.wanted), tuple(asking.spilled), self, tree)
+        bound = self.bind(tree, asking)
+        needs = asking.wanted or asking.spilled
+        return FilterPlan(frozenset(asking.wanted), tuple(asking.spilled), self, tree, None if needs else bound)
 
-    def bound(self, tree: Filter | None, links: Links, keys: Mapping[Held, Collection[str]]) -> BoundFilter:
-        """Translate a filter with everything known."""
-        asking = Asking(self.terms, links, keys)
+    def bind(self, tree: Filter | None, asking: Asking) -> BoundFilter:
+        """Translate a filter with what `asking` knows; what it does not know is noted there."""
         held: list[Held] = []
         found = ALWAYS if tree is None else self._condition(tree, asking, held, top=True)
         if found.never:
