@@ -38,6 +38,9 @@ from gateway.telemetry.traces import NoSpans, Span, Spans
 
 T = TypeVar("T")
 
+FAIR_SECONDS = 5.0
+"""A call that was given so long and has no answer speaks against the backend, whatever its own bound is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -52,6 +55,10 @@ class Bounds:
     read_retries: int = 2
     failures: int = 5
     rest_seconds: float = 10.0
+
+
+class _LateError(UnavailableError):
+    """The request had no time left for the call: that says nothing of the backend."""
 
 
 class Guard:
@@ -211,13 +218,18 @@ class Guard:
         write: bool,
     ) -> T:
         begun = self._clock()
-        outcome = "cancelled"
+        outcome, late = "cancelled", False
         try:
+            if begun >= deadline:
+                raise _LateError("the request has no time left", retry_after=1.0)
             if not self._started:
                 await self.start()
             async with self._slot(deadline):
                 answer = await self._bounded(deadline, call, write=write)
             outcome = "ok"
+        except _LateError:
+            outcome, late = "unavailable", True
+            raise
         except UnavailableError as error:
             outcome = "unavailable"
             self._observer.backend_fault(self.name, entity, operation, error)
@@ -231,7 +243,7 @@ class Guard:
             self._observer.backend_fault(self.name, entity, operation, error)
             raise BackendError from error
         finally:
-            self._settle(outcome)
+            self._settle("cancelled" if late else outcome)
             span.set("outcome", outcome)
             if outcome in {"unavailable", "error"}:
                 span.fail(outcome)
@@ -267,18 +279,21 @@ class Guard:
             async with asyncio.timeout_at(deadline):
                 await self._slots.acquire()
         except TimeoutError as error:
-            raise UnavailableError("the system is busy", retry_after=1.0) from error
+            raise _LateError("the system is busy", retry_after=1.0) from error
         finally:
             self.waiting -= 1
 
     async def _bounded(self, deadline: float, call: Callable[[], Awaitable[T]], *, write: bool) -> T:
         """Run the call within its time; a write cut off by it may have been done."""
-        limit = min(deadline, self._clock() + self._bounds.call_seconds)
+        now, whole = self._clock(), self._bounds.call_seconds
+        limit = min(deadline, now + whole)
         watch = asyncio.timeout_at(limit)
         try:
             async with watch:
                 return await call()
         except TimeoutError as error:
-            if watch.expired():
-                raise UnavailableError("the system did not answer in time", maybe_done=write) from error
-            raise
+            if not watch.expired():
+                raise
+            # Who is given a moment only and does not answer in it is not known to be sick.
+            kind = UnavailableError if limit - now >= min(whole / 2, FAIR_SECONDS) else _LateError
+            raise kind("the system did not answer in time", maybe_done=write) from error

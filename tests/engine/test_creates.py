@@ -315,3 +315,57 @@ async def test_a_call_that_does_what_it_should_is_made_once(client: Client) -> N
     await client.user("ada")
     assert len(backend.asked("create", "people")) == 1
     assert backend.counted()["update people"] == 0
+
+
+async def test_what_the_gateway_keeps_can_be_unique(serve: Serve) -> None:
+    """An attribute without native home that must be unique: the store is asked, by creates and changes alike (H2)."""
+    client = await serve("full", user={"overrides": {"nickName": {"uniqueness": "server"}}})
+    id = await client.user("ada", nickName="Countess")
+    other = await client.user("bob", nickName="Bob")
+    with refused(409, "uniqueness") as caught:
+        await client.post("User", {"userName": "cyd", "nickName": "COUNTESS"})
+    assert "nickName" in caught.value.detail
+    assert by_login(client.world, "cyd") == []
+    with refused(409, "uniqueness"):
+        await client.patch("User", other, {"op": "replace", "path": "nickName", "value": "countess"})
+    assert (await client.body("User", other))["nickName"] == "Bob"
+    assert (await client.patch("User", id, {"op": "replace", "path": "nickName", "value": "countess"})).status == 200
+    found = await outcomes(*(client.post("User", {"userName": f"u{n}", "nickName": "New"}) for n in range(3)))
+    assert found == [201, 409, 409]
+
+
+async def test_names_of_groups_can_be_unique(serve: Serve) -> None:
+    """Where the configuration says so, a second group of one name is 409, made at once or one after the other (E10)."""
+    client = await serve("weak", group={"overrides": {"displayName": {"uniqueness": "server"}}})
+    found = await outcomes(*(client.post("Group", {"displayName": name}) for name in ("Makers", "makers")))
+    assert found == [201, 409]
+    other = await client.group("Others")
+    with refused(409, "uniqueness"):
+        await client.patch("Group", other, {"op": "replace", "value": {"displayName": "MAKERS"}})
+    assert (await client.body("Group", other))["displayName"] == "Others"
+
+
+async def test_a_group_can_be_adopted(serve: Serve) -> None:
+    """`on_conflict: adopt` takes over a group that was there before, by its name, with the members that are sent."""
+    client = await serve("full", group={"on_conflict": "adopt"})
+    ada = await client.user("ada")
+    inner = client.world.backends["hr"].inner
+    inner.enter("teams", {"title": "Makers"})
+    (seen,) = (await client.search("Group"))["Resources"]
+    assert await client.group("Makers", ada, externalId="g1") == seen["id"]
+    assert await client.found('externalId eq "g1"', "Group") == [seen["id"]]
+
+
+async def test_a_request_whose_time_is_over_is_503(client: Client) -> None:
+    """Nothing is told as done after the deadline, and the same request in time converges."""
+    id = await client.user("ada")
+    for attempt in (
+        client.get("User", id, seconds=-1), client.search("User", seconds=-1),
+        client.patch("User", id, {"op": "replace", "path": "title", "value": "T"}, seconds=-1),
+        client.post("User", {"userName": "bob"}, seconds=-1), client.delete("User", id, seconds=-1),
+    ):  # fmt: skip
+        with refused(503) as caught:
+            await attempt
+        assert caught.value.retry_after is not None
+    assert (await client.post("User", {"userName": "bob"})).status == 201
+    assert (await client.delete("User", id)).status == 204

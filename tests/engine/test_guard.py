@@ -182,6 +182,51 @@ async def test_repeated_failures_open_the_breaker_and_spare_the_backend() -> Non
     assert recorder.outcomes[-1] == ("get", "refused")
 
 
+async def test_requests_without_time_say_nothing_of_the_backend() -> None:
+    """Too late before they are sent, too late in the queue, cut off after a moment: the breaker stays closed, or one
+    slow bulk request would take the backend from everybody (promise 6)."""
+    release = asyncio.Event()
+
+    async def script(name: str) -> Any:
+        if name == "get":
+            await release.wait()
+        return Record("1", {})
+
+    recorder = Recorder()
+    guarded, backend = guard(script, recorder, concurrency=1, failures=2, read_retries=0, call_seconds=60)
+    for _ in range(3):
+        with pytest.raises(UnavailableError) as caught:
+            await guarded.create("e", {}, deadline=soon(-1))
+        assert not caught.value.maybe_done
+    assert "create" not in backend.calls
+    for _ in range(3):
+        with pytest.raises(UnavailableError):
+            await guarded.get("e", "1", frozenset(), deadline=soon(0.01))
+    blocking = asyncio.create_task(guarded.get("e", "1", frozenset(), deadline=soon()))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        with pytest.raises(UnavailableError):
+            await guarded.create("e", {}, deadline=soon(0.01))
+    assert guarded.state is State.CLOSED
+    assert {outcome for _, outcome in recorder.outcomes} == {"unavailable"}
+    release.set()
+    await blocking
+
+
+async def test_a_backend_that_hangs_opens_the_breaker() -> None:
+    """Calls that had their time and got no answer are failures (promise 6)."""
+
+    async def script(name: str) -> Any:
+        if name == "get":
+            await asyncio.Event().wait()
+
+    guarded, _ = guard(script, Recorder(), failures=2, read_retries=0, call_seconds=0.01)
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await guarded.get("e", "1", frozenset(), deadline=soon())
+    assert guarded.state is State.OPEN
+
+
 async def test_a_refusal_is_an_answer_and_does_not_trip_the_breaker() -> None:
     """Not found, conflict and the like prove the backend alive."""
 
