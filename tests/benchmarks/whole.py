@@ -3,9 +3,9 @@
 The demo's configuration on SQLite and the compose file's on a PostgreSQL started for the occasion, both served in this
 process. Each task runs in turns, round by round, through HTTP, by the engine alone, and as the statements a programmer
 would write by hand; what is measured is the processor time of this process without the client's, in microseconds for
-each request, medians of the rounds. Beside it stand counts that no other load on the machine can change: statements
-(native and of the store), hand-overs between threads, and turns of the event loop, for each request by the
-engine alone.
+each request, medians of the rounds. `server` is what the database's own processes took beside, when the engine asked.
+Counts that no other load on the machine can change stand next to it, for each request by the engine alone: statements
+(native and of the store), hand-overs between threads, and turns of the event loop.
 
 ``--large`` shows what grows with the directory: the same tasks, and pages far from the beginning, with 200,000 people
 and a group of 50,000, and what memory does over many requests.
@@ -82,6 +82,7 @@ class Measured:
     http: float
     engine: float
     bare: float
+    server: float = 0.0
     statements: float = 0.0
     hops: float = 0.0
     turns: float = 0.0
@@ -234,17 +235,18 @@ def counting(counts: Counts) -> Iterator[None]:
 
 async def measured(bench: Bench, task: Task, ticket: Iterator[int], rounds: int) -> Measured:
     """Measure a task in turns; `ticket` gives every request of the run its own number."""
-    http, engine, bare = [], [], []
+    http, engine, bare, server = [], [], [], 0.0
     warm = [task.request(next(ticket)) for _ in range(5)]
     await bench.http(warm, task.status)
     for _ in range(rounds):
         gc.collect()
         http.append(await bench.http([task.request(next(ticket)) for _ in range(task.calls)], task.status))
         requests = [task.request(next(ticket)) for _ in range(task.calls)]
-        begun = time.process_time()
+        begun, there = time.process_time(), bench.world.spent()
         for request in requests:
             await bench.engine(request)
         engine.append(time.process_time() - begun)
+        server += bench.world.spent() - there
         if task.bare is not None:
             numbers = [next(ticket) for _ in range(task.calls)]
             begun = time.process_time()
@@ -255,7 +257,7 @@ async def measured(bench: Bench, task: Task, ticket: Iterator[int], rounds: int)
     def each(seconds: list[float]) -> float:
         return statistics.median(seconds) / task.calls * 1e6 if seconds else 0.0
 
-    return Measured(task.name, each(http), each(engine), each(bare))
+    return Measured(task.name, each(http), each(engine), each(bare), server / rounds / task.calls * 1e6)
 
 
 async def counted(bench: Bench, task: Task, found: Measured, ticket: Iterator[int], calls: int = 20) -> None:
@@ -411,13 +413,14 @@ async def steady(bench: Bench, task: Task, ticket: Iterator[int]) -> None:
 def table(name: str, found: list[Measured]) -> str:
     lines = [
         f"{name}: µs of processor time a request",
-        f"  {'':30} {'HTTP':>7} {'engine':>7} {'bare':>7} {'HTTP/bare':>9} {'statements':>11} {'hops':>6} {'turns':>6}",
+        f"  {'':30} {'HTTP':>7} {'engine':>7} {'bare':>7} {'HTTP/bare':>9} {'server':>7}"
+        f" {'statements':>11} {'hops':>6} {'turns':>6}",
     ]
     for one in found:
         bare = f"{one.bare:7.0f} {one.ratio:9.1f}" if one.bare else f"{'':7} {'':9}"
         lines.append(
             f"  {one.task:30} {one.http:7.0f} {one.engine:7.0f} {bare}"
-            f" {one.statements:11.1f} {one.hops:6.1f} {one.turns:6.1f}"
+            f" {one.server:7.0f} {one.statements:11.1f} {one.hops:6.1f} {one.turns:6.1f}"
         )
     return "\n".join(lines)
 
