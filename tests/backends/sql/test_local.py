@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from backends.contract import Change, Compare, ConflictError, Op, Query, UnavailableError
+from backends.contract import And, Change, Compare, ConflictError, Op, Query, UnavailableError
 from tests.backends.sql.conftest import Maker
 from tests.backends.sql.databases import Database
 from tests.backends.sql.staff import SCHEMA, started
@@ -137,3 +137,26 @@ async def test_a_named_sqlite_driver_gives_the_same_answers(make_database: Maker
             await backend.delete("people", key)
     assert seen[0] == seen[1] == seen[2]
     assert seen[0][0] == 1
+
+
+async def test_the_index_of_those_who_are_not_marked_is_used(make_database: Maker) -> None:
+    """Where a column is never empty, "not the mark of the dead" is asked in the words of a partial index, which would
+    not be used otherwise; where it may be empty, who has no mark is found as well (promise 10)."""
+    database = make_database("sqlite")
+    database.script(
+        "CREATE TABLE account (id {serial}, login VARCHAR(40) NOT NULL, status CHAR(1) NOT NULL, mark CHAR(1))"
+    )
+    database.run(
+        "CREATE UNIQUE INDEX account_login ON account (login) WHERE status <> 'D'",
+        "INSERT INTO account (login, status, mark) VALUES ('ada', 'D', 'D'), ('ada', 'A', NULL)",
+    )
+    async with started(database, {"accounts": {"table": "account", "key": "id"}}) as backend:
+        for field in ("status", "mark"):
+            where = And((Compare(field, Op.NE, "D"), Compare("login", Op.EQ, "ada")))
+            page = await backend.search("accounts", Query(frozenset({"status"}), where, limit=10))
+            assert [record.fields["status"] for record in page.records] == ["A"]
+            (call,) = backend.explain("accounts", "search", Query(frozenset({"status"}), where, limit=10))
+            with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"))) as connection:
+                text = call.text.replace("?", "'D'", 1).replace("?", "'ada'", 1).replace("?", "10", 1)
+                steps = connection.execute(f"EXPLAIN QUERY PLAN {text}", [0] * text.count("?")).fetchall()
+            assert ("account_login" in steps[0][-1]) is (field == "status"), steps
