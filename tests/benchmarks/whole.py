@@ -411,11 +411,9 @@ async def steady(bench: Bench, task: Task, ticket: Iterator[int]) -> None:
 
 
 def table(name: str, found: list[Measured]) -> str:
-    lines = [
-        f"{name}: µs of processor time a request",
-        f"  {'':30} {'HTTP':>7} {'engine':>7} {'bare':>7} {'HTTP/bare':>9} {'server':>7}"
-        f" {'statements':>11} {'hops':>6} {'turns':>6}",
-    ]
+    counts = f"{'statements':>11} {'hops':>6} {'turns':>6}"
+    head = f"  {'':30} {'HTTP':>7} {'engine':>7} {'bare':>7} {'HTTP/bare':>9} {'server':>7} {counts}"
+    lines = [f"{name}: µs of processor time a request", head]
     for one in found:
         bare = f"{one.bare:7.0f} {one.ratio:9.1f}" if one.bare else f"{'':7} {'':9}"
         lines.append(
