@@ -114,9 +114,9 @@ async def apart(postgres_url: str, own_valkey: Redis) -> AsyncIterator[House]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let caches remember again soon after a change, so that tests meet what they remember."""
     for module in ("caches", "shared"):
-        monkeypatch.setattr(f"gateway.identity.{module}.SETTLE", 0.03)
+        monkeypatch.setattr(f"gateway.identity.{module}.SETTLE", 0.12)
     for module in ("process", "shared"):
-        monkeypatch.setattr(f"gateway.identity.{module}.PATIENCE", 0.01)
+        monkeypatch.setattr(f"gateway.identity.{module}.PATIENCE", 0.1)
 
 
 async def create(identities: IdentityMap, tenant: str, key: str, **options: Any) -> Identity:
