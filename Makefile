@@ -8,6 +8,7 @@ DATA   ?=
 EMPTY  ?=
 RESET  ?=
 TESTS  ?=
+JOBS   ?= auto
 
 RUN  = $(VENV)/bin/python
 PIP  = $(RUN) -m pip --disable-pip-version-check --quiet
@@ -20,13 +21,13 @@ help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  demo takes PORT=8080, EMPTY=1 (no employees), RESET=1 (begin anew) and DATA=folder;"
-	@echo "  test takes TESTS=\"tests/scim -k patch\"; all take PYTHON=python3.12."
+	@echo "  test takes TESTS=\"tests/scim -k patch\"; JOBS=0 runs them one by one; all take PYTHON=python3.12."
 
 demo: $(VENV)/run.done ## Serve the demo: a legacy HR database behind standard SCIM
 	@exec $(RUN) -m gateway.cli demo $(DEMO)
 
 test: $(VENV)/dev.done ## Run all tests
-	@$(RUN) -m pytest $(TESTS)
+	@$(RUN) -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile $(TESTS)
 
 check: $(VENV)/dev.done ## Run the linter and the type checker
 	@$(RUN) -m ruff check .
