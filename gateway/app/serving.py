@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Coroutine
 
 from gateway.app import listeners, succession
@@ -88,10 +87,16 @@ class Serving:
             spans=self._observation.spans,
         )
         await new.start()
+        try:
+            if self._listener is not None:
+                await self._listener.renew(settings.server, tls)
+        except BaseException:
+            await new.stop()
+            raise
         new.succeed(old)
         self.gateway = new
         leaving = self._leave(self._retire(old))
-        await self._relisten(new, tls)
+        await self._relisten(new)
         # Whoever is told to end meanwhile does not cut off those who still use the old one.
         await asyncio.shield(leaving)
 
@@ -107,11 +112,8 @@ class Serving:
         task.add_done_callback(self._leaving.discard)
         return task
 
-    async def _relisten(self, gateway: Gateway, tls: ssl.SSLContext | None) -> None:
-        """Have new connections meet the new certificates and tokens; those that are open stay."""
-        settings = gateway.blueprint.configuration.settings
-        if self._listener is not None:
-            await self._listener.renew(settings.server, tls)
+    async def _relisten(self, gateway: Gateway) -> None:
+        """Have whoever scrapes and operates meet the new gateway and its tokens."""
         old = [runner for runner in (self._metrics, self._admin) if runner is not None]
         self._metrics, self._admin = await self._plane(gateway)
         for runner in old:

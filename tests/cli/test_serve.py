@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import sqlite3
 import ssl
 import subprocess
@@ -198,6 +199,35 @@ def test_a_new_certificate_and_a_new_secret_are_taken_on_sighup(
     assert fetch(users, "secret-token", ssl.create_default_context(cafile=tmp_path / "cert.pem"))[0] == 200
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
+
+
+def test_systemd_is_told_how_it_goes(start: Start, environment: dict[str, str], tmp_path: Path) -> None:
+    """READY once it serves, RELOADING and READY around a reload whatever comes of it, the watchdog fed, STOPPING before
+    it drains; `Type=notify` asks for this (M7)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
+        process, _ = start()
+        fed = False
+
+        def next_word() -> str:
+            nonlocal fed
+            while (word := manager.recv(200).decode().split("\n")[0]) == "WATCHDOG=1":
+                fed = True
+            return word
+
+        assert next_word() == "READY=1"
+        process.send_signal(signal.SIGHUP)
+        assert [next_word(), next_word()] == ["RELOADING=1", "READY=1"]
+        (tmp_path / "gateway.yaml").write_text("version: 1", encoding="utf-8")
+        process.send_signal(signal.SIGHUP)
+        assert [next_word(), next_word()] == ["RELOADING=1", "READY=1"]
+        assert fetch(f"http://127.0.0.1:{environment['PORT']}/acme/scim/v2/Users", "secret-token")[0] == 200
+        process.send_signal(signal.SIGTERM)
+        assert next_word() == "STOPPING=1"
+        assert process.wait(30) == 0
+    assert fed
 
 
 def ask(connection: http.client.HTTPSConnection) -> int:
