@@ -242,6 +242,18 @@ async def test_a_leaver_loses_access_in_the_table(demo: Any) -> None:
         assert found.body["totalResults"] == 0
 
 
+async def test_a_password_is_never_kept(demo: Any) -> None:
+    """A password nobody mapped makes no credential and is in no file, whichever way it comes (X12, O2)."""
+    user = (await demo.post("/Users", {**MINIMAL, "userName": "p", "password": "Marked-s3cret"})).body
+    change = [{"op": "replace", "path": "password", "value": "Marked-s3cret"}]
+    assert (await demo.patch(f"/Users/{user['id']}", change)).status < 500
+    answer = await demo.put(f"/Users/{user['id']}", {**MINIMAL, "userName": "p", "password": "Marked-s3cret"})
+    assert "password" not in answer.body
+    assert demo.native("SELECT PASSWORD_HASH FROM EMPLOYEE WHERE LOGIN = 'P'") == [("*",)]
+    for file in demo.files.folder.rglob("*"):
+        assert not file.is_file() or b"Marked-s3cret" not in file.read_bytes(), file.name
+
+
 async def test_a_group_comes_back_as_sent(demo: Any) -> None:
     """Name, externalId and members of a group come back; what is derived of a member is added (E10, S15, P6)."""
     ada = (await demo.post("/Users", {**MINIMAL, "userName": "ada"})).body["id"]
