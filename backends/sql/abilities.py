@@ -26,14 +26,15 @@ def abilities(name: str, settings: SqlSettings, entity: Callable[[str], Entity |
     """Tell what the entity `name` can do; `entity` gives it once it is compiled."""
     described = settings.entities[name]
     lists = {*described.every_list(), *(field for field, item in described.fields.items() if item.inverse is not None)}
-    packed = {field for field, item in described.fields.items() if item.packed is not None}
-    many = {*lists, *described.rows, *packed}
+    packed = {field for field, item in described.fields.items() if item.packed is not None or item.entry is not None}
+    several = {field for field in packed if (entry := described.fields[field].entry) is None or entry.many}
+    many = {*lists, *described.rows, *several}
     shown = {field for field, item in described.fields.items() if item.inverse is not None and item.write is None}
     filters = _Filters(lambda: entity(name), lists, set(described.rows), packed, described)
     return Capabilities(
         filters=filters,
         logic=LOGIC,
-        sort=_Sortable(lambda: entity(name), many, described),
+        sort=_Sortable(lambda: entity(name), many | packed, described),
         offset=True,
         total=True,
         deltas=frozenset(many - shown),

@@ -31,7 +31,7 @@ class Assigned:
     columns: dict[str, Any] = field(default_factory=dict)
     sides: list[tuple[SideField, Any]] = field(default_factory=list)
     many: list[tuple[RowsField | ListField, tuple[Any, ...]]] = field(default_factory=list)
-    packed: list[tuple[PackedField, tuple[str, ...]]] = field(default_factory=list)
+    packed: list[tuple[PackedField, Value]] = field(default_factory=list)
 
 
 class Assignments:
@@ -59,28 +59,13 @@ class Assignments:
                     assigned.sides.append((found, dumped(found.native, name, value)))
                 case PackedField():
                     allow(found.column.write, name, creating)
-                    assigned.packed.append((found, self.packable(found, _many(name, value))))
+                    assigned.packed.append((found, value))
                 case RowsField() | ListField():
                     allow(found.write, name, creating)
                     assigned.many.append((found, _many(name, value)))
                 case _:
                     raise RejectedError("there is no such field", name)
         return assigned
-
-    def packable(self, found: PackedField, values: tuple[Any, ...]) -> tuple[str, ...]:
-        """Check values that are to be packed into one column."""
-        for value in values:
-            if not isinstance(value, str) or not value.strip() or value != value.strip():
-                raise RejectedError("a packed value is a text without blanks around it", found.name)
-            if found.separator in value:
-                raise RejectedError("a packed value cannot contain what separates it from others", found.name)
-        return tuple(dict.fromkeys(values))
-
-    def joined(self, found: PackedField, values: tuple[str, ...]) -> Any:
-        """Pack values; raise `RejectedError` if the column is too short for them."""
-        if not values:
-            return None if found.column.column.nullable else ""
-        return dumped(found.column.native, found.name, found.separator.join(values))
 
     def _dumped(self, found: ColumnField, name: str, value: Value) -> Any:
         value = dumped(found.native, name, value)

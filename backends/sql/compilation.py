@@ -14,7 +14,9 @@ from backends.contract import Write
 from backends.kit.settings_errors import SettingsError, unknown
 from backends.sql.faults import Places
 from backends.sql.grounds import Ground, Grounds, constant, places, reference
+from backends.sql.inlays import layout_of
 from backends.sql.keys import Key
+from backends.sql.layouts import Listed
 from backends.sql.model import (
     AnyField,
     ColumnField,
@@ -76,9 +78,7 @@ class _Compilation:
 
     def entity(self) -> Entity:
         settings, source, target = self._settings, self._source, self._target
-        fields: dict[str, AnyField] = {
-            column.name: self._column(column.name, FieldSettings()) for column in source.table.c
-        }
+        fields: dict[str, AnyField] = {column.name: self._plain(column) for column in source.table.c}
         for name, options in settings.fields.items():
             fields |= self._named(name, options, fields)
         for name, rows in settings.rows.items():
@@ -136,12 +136,17 @@ class _Compilation:
             return {name: self._inverse(name, options, path)}
         found = self._source.column(options.column or name, f"{path}.column" if options.column else path)
         column = self._column(found.name, options, field=name, path=path)
-        if options.packed is not None:
-            if not column.native.text and column.refers is None:
-                raise SettingsError(path, "only a text can have values packed into it")
-            return {name: PackedField(name, column, options.packed)}
+        if (layout := layout_of(self._grounds, column, options, path)) is not None:
+            written = self._target is not None and found.name in self._target.columns
+            if isinstance(layout, Listed) and written and options.write is None:
+                column = replace(column, write=Write.ALWAYS)
+            return {name: PackedField(name, column, layout)}
         # The column is known by the name it is given, not by two.
         return {found.name if options.column is None else name: column}
+
+    def _plain(self, column: Any) -> AnyField:
+        """Make the field of a column the settings say nothing of."""
+        return self._named(column.name, FieldSettings(column=column.name), {})[column.name]
 
     def _column(self, name: str, options: FieldSettings, *, field: str | None = None, path: str = "") -> ColumnField:
         settings, target = self._settings, self._target

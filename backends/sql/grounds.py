@@ -60,6 +60,13 @@ class Grounds(Mapping[str, Ground]):
         native = self._dialect.native(column.info.get(DECLARED, column.type), self._zone)
         return replace(native, folds=native.text and bool(column.info.get(FOLDS)))
 
+    def item(self, column: Any) -> Native | None:
+        """Tell how the elements of an array are read and written; None for another column."""
+        if not isinstance(column.type, sa.ARRAY) or (column.type.dimensions or 1) > 1:
+            return None
+        native = self._dialect.native(column.type.item_type, self._zone)
+        return None if native.opaque else native
+
     def key(self, source: Source, names: tuple[str, ...], path: str) -> Key:
         """Make a key of columns."""
         columns = source.pick(names, path)

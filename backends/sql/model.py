@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from backends.contract import Field, Write
 from backends.sql.faults import NOWHERE, Places
 from backends.sql.keys import Key
+from backends.sql.layouts import Layout
 from backends.sql.names import Folded
 from backends.sql.natives import Native
 from backends.sql.settings import GenerateSettings, StatementSettings
@@ -138,19 +139,19 @@ class ListField:
 
 @dataclass(frozen=True, slots=True)
 class PackedField:
-    """A field whose values stand side by side in one column."""
+    """A field that lies with others, or many times, in one column: `layout` tells how."""
 
     name: str
     column: ColumnField
-    separator: str
+    layout: Layout
 
-    def split(self, packed: Any) -> tuple[str, ...]:
-        """Take the driver's value apart."""
-        parts = (part.strip() for part in str(packed or "").split(self.separator))
-        return tuple(dict.fromkeys(part for part in parts if part))
+    def split(self, packed: Any) -> Any:
+        """Take the field out of the driver's value."""
+        return self.layout.read(packed)
 
     def describe(self) -> Field:
-        return Field(type=str, many=True, refers=self.column.refers, write=self.column.write)
+        column, layout = self.column, self.layout
+        return Field(type=layout.python, many=layout.many, refers=column.refers, write=column.write)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

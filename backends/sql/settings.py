@@ -29,6 +29,28 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class EntrySettings(_Settings):
+    """One entry of a map written into a text; all others in it stay as they are.
+
+    Content that is not understood is shown as empty, and never overwritten.
+    """
+
+    format: Literal["json", "php", "pairs"] = Field(
+        description="How the map is written: a JSON object, by PHP's `serialize`, or as pairs: `phone=12;room=4b`."
+    )
+    path: Names = Field(description="The name of the entry; a list of names leads into maps within.")
+    type: Literal["text", "integer", "boolean"] = Field(default="text", description="What its value is.")
+    many: bool = Field(default=False, description="Whether it is a list of such values.")
+    between: str = Field(default=";", min_length=1, description="What separates pairs.")
+    equals: str = Field(default="=", min_length=1, description="What stands between name and value of a pair.")
+
+    @model_validator(mode="after")
+    def _plain(self) -> EntrySettings:
+        if self.format == "pairs" and (self.many or self.type != "text" or len(self.path) > 1):
+            raise ValueError("pairs hold single texts, and no maps within")
+        return self
+
+
 class FieldSettings(_Settings):
     """A field that is more than the column of its name."""
 
@@ -57,6 +79,9 @@ class FieldSettings(_Settings):
     packed: str | None = Field(
         default=None, description="What separates the values packed into the column; the field then has many."
     )
+    entry: EntrySettings | None = Field(
+        default=None, description="The field is one entry of a map that the application writes into the column."
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> FieldSettings:
@@ -66,6 +91,8 @@ class FieldSettings(_Settings):
             raise ValueError("only an inverse field has something to begin with")
         if self.packed == "":
             raise ValueError("what separates packed values cannot be nothing")
+        if self.entry is not None and self.model_fields_set - {"column", "write", "entry"}:
+            raise ValueError("an entry takes no other setting but column and write")
         return self
 
 

@@ -23,6 +23,7 @@ from backends.sql.dialects.base import Dialect
 from backends.sql.links import BATCH, Links
 from backends.sql.model import ColumnField, Entity, ListField, LookupField, PackedField, RowsField
 from backends.sql.own import Own
+from backends.sql.packing import Packing
 from backends.sql.reading import Reading
 from backends.sql.remembered import Remembered
 from backends.sql.rows import Rows
@@ -45,6 +46,7 @@ class Writing:
         self._rows = Rows(entity, dialect)
         self._sides = Sides(entity, dialect)
         self._own = Own(entity, reading)
+        self._packing = Packing(entity, dialect, reading)
         self._statements = Remembered()
 
     # Which writes are one statement, and need no transaction.
@@ -91,8 +93,7 @@ class Writing:
         target = self._reading.target()
         assigned = await self._assignments.of(session, fields, creating=True)
         columns = assigned.columns
-        for packed, values in assigned.packed:
-            columns[packed.column.column.name] = self._assignments.joined(packed, values)
+        packed = self._packing.first(assigned.packed, columns)
         for fix in self._entity.fixed:
             if fix.column.key in target.c:
                 columns.setdefault(fix.column.name, fix.values[0])
@@ -100,7 +101,7 @@ class Writing:
             if columns.get(default.column.name) is None:
                 columns[default.column.name] = default.value
         await self._number(session, columns)
-        key, row = await self._insert(session, columns, fields)
+        key, row = await self._insert(session, columns, fields, packed)
         await self._sides.create(session, key, assigned.sides)
         for found, value in assigned.many:
             if isinstance(found, ListField):
@@ -129,16 +130,18 @@ class Writing:
 
         columns[name] = (await session.execute(self._statements.get("number", build))).scalar_one()
 
-    async def _insert(self, session: Session, columns: dict[str, Any], fields: Fields) -> tuple[Key, Fields | None]:
+    async def _insert(
+        self, session: Session, columns: dict[str, Any], fields: Fields, packed: frozenset[str]
+    ) -> tuple[Key, Fields | None]:
         """Insert the row; give its key, and the written fields if the database told them in the same breath."""
         key, target = self._entity.key, self._reading.target()
         own = [found for name in fields if isinstance(found := self._entity.fields.get(name), ColumnField)]
         whole = self._returning and len(own) == len(fields) and self._entity.version is None
         whole = whole and target is self._entity.table
-        shape = ("insert", tuple(columns), tuple(fields) if whole else None)
+        shape = ("insert", tuple(columns), tuple(fields) if whole else None, packed)
 
         def build() -> sa.Insert:
-            values = {name: self._bound(name) for name in columns}
+            values = {name: self._bound(name, packed=name in packed) for name in columns}
             statement = sa.insert(target).values(values | self._assignments.computed(columns, creating=True))
             if self._returning:
                 told = [found.column for found in own] if whole else []
@@ -179,8 +182,13 @@ class Writing:
             await self._move(session, old, values)
         for side, value in assigned.sides:
             changed |= await self._sides.update(session, values, side, value)
-        for packed, given in assigned.packed:
-            changed |= await self._pack(session, values, packed, given)
+        changed |= await self._packing.update(
+            session,
+            values,
+            assigned.packed,
+            change,
+            lambda columns: self._assign(session, values, columns, packed=True),
+        )
         for found, value in assigned.many:
             if isinstance(found, ListField):
                 changed |= await self._links.replace(session, found, values, value) > 0
@@ -218,45 +226,32 @@ class Writing:
 
     async def _alter(self, session: Session, values: Key, name: str, change: Change) -> bool:
         found = self._entity.fields.get(name)
-        if not isinstance(found, RowsField | ListField | PackedField):
-            raise RejectedError("there is no such field" if found is None else "the field has one value", name)
-        allow(found.column.write if isinstance(found, PackedField) else found.write, name, creating=False)
-        gone, added = change.remove.get(name, ()), change.add.get(name, ())
         if isinstance(found, PackedField):
-            there = await self._packed(session, values, found)
-            kept = tuple(value for value in there if value not in gone)
-            wanted = self._assignments.packable(found, (*kept, *(value for value in added if value not in kept)))
-            return await self._pack(session, values, found, wanted)
+            return False  # done already
+        if not isinstance(found, RowsField | ListField):
+            raise RejectedError("there is no such field" if found is None else "the field has one value", name)
+        allow(found.write, name, creating=False)
+        gone, added = change.remove.get(name, ()), change.add.get(name, ())
         if isinstance(found, RowsField):
             return await self._rows.alter(session, found, values, add=added, remove=gone) > 0
         changed = bool(gone) and await self._links.remove(session, found, values, gone) > 0
         return (bool(added) and await self._links.add(session, found, values, added) > 0) or changed
 
-    async def _packed(self, session: Session, values: Key, found: PackedField) -> tuple[str, ...]:
-        record = await self._reading.get(session, self._entity.key.encode(values), frozenset({found.name}), lock=True)
-        there: Any = record.fields[found.name]
-        return tuple(there)
-
-    async def _pack(self, session: Session, values: Key, found: PackedField, wanted: tuple[str, ...]) -> bool:
-        """Write a packed column, unless it has the same values in another order (R-L17)."""
-        there = await self._packed(session, values, found)
-        if set(there) == set(wanted):
-            return False
-        ordered = (*(value for value in there if value in wanted), *(value for value in wanted if value not in there))
-        return await self._assign(session, values, {found.column.column.name: self._assignments.joined(found, ordered)})
-
-    async def _assign(self, session: Session, values: Key, columns: dict[str, Any]) -> bool:
+    async def _assign(self, session: Session, values: Key, columns: dict[str, Any], *, packed: bool = False) -> bool:
+        """Write columns if any of them differs; `packed` ones do, and are written as they were unpacked."""
         target = self._reading.target()
 
         def build() -> sa.Update:
             different = [
-                self._dialect.differs(target.c[name], self._bound(name), self._entity.natives[name]) for name in columns
+                self._dialect.differs(target.c[name], self._bound(name), self._entity.natives[name])
+                for name in (() if packed else columns)
             ]
-            changes: dict[str, Any] = {name: self._bound(name) for name in columns}
+            changes: dict[str, Any] = {name: self._bound(name, packed=packed) for name in columns}
             changes |= self._assignments.computed(columns, creating=False) | self._stepped()
-            return sa.update(target).values(changes).where(*self._reading.target_condition(), sa.or_(*different))
+            further = [sa.or_(*different)] if different else []
+            return sa.update(target).values(changes).where(*self._reading.target_condition(), *further)
 
-        statement = self._statements.get(("update", tuple(columns)), build)
+        statement = self._statements.get(("update", tuple(columns), packed), build)
         bound = {**_named(columns), **self._reading.key_parameters(values)}
         result = await session.execute(statement, bound, self._entity.places)
         if result.rowcount > 1:
@@ -359,8 +354,9 @@ class Writing:
         linked = {(link.table, link.owner) for link in self._entity.links}
         return (*[field for field in found if (field.table, field.owner) not in linked], *links)
 
-    def _bound(self, name: str) -> Any:
-        return sa.bindparam(f"b_{name}", type_=self._reading.target().c[name].type)
+    def _bound(self, name: str, *, packed: bool = False) -> Any:
+        column = self._reading.target().c[name]
+        return self._dialect.packed(f"b_{name}", column) if packed else sa.bindparam(f"b_{name}", type_=column.type)
 
 
 def _named(columns: Mapping[str, Any]) -> dict[str, Any]:

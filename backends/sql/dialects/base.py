@@ -177,6 +177,16 @@ class Dialect:
             text = text.replace(special, ESCAPE + special)
         return f"{'' if op is Op.SW else '%'}{text}{'' if op is Op.EW else '%'}"
 
+    # Columns that hold more than one value.
+
+    def unpacked(self, column: sa.Column[Any]) -> Expression:
+        """Give a column as it is stored: JSON as the text it is."""
+        return sa.type_coerce(column, sa.Text()) if isinstance(column.type, sa.JSON) else column
+
+    def packed(self, name: str, column: sa.Column[Any]) -> Expression:
+        """Bind what is to be stored in a column, in the form in which `unpacked` gives it."""
+        return sa.bindparam(name, type_=sa.Text() if isinstance(column.type, sa.JSON) else column.type)
+
     # Comparisons that ignore case.
 
     def fold(self, expression: Expression) -> Expression:

@@ -126,6 +126,10 @@ class Postgres(Dialect):
             condition = sa.and_(condition, self.exact(expression, native) == sa.any_(texts))
         return condition
 
+    def packed(self, name: str, column: sa.Column[Any]) -> Expression:
+        bound = super().packed(name, column)
+        return sa.cast(bound, column.type) if isinstance(column.type, sa.JSON) else bound
+
     def ordered(self, expression: Expression, native: Native) -> Expression:
         if native.padded:
             return sa.cast(expression, sa.Text()).collate("C")
