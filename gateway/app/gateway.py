@@ -237,7 +237,7 @@ class Gateway:
             one.name: sites.served(
                 one,
                 mappings[one.name],
-                self.guards[one.spec.backend],
+                self.guards[one.spec.backend].for_tenant(plan.name),
                 described[one.spec.backend][one.spec.entity],
                 rules.get(one.name),
             )
@@ -262,6 +262,7 @@ def guard_bounds(section: BackendLimitSettings) -> Bounds:
     """Give the guard a backend's bounds."""
     return Bounds(
         concurrency=section.concurrency,
+        waiting=section.waiting,
         call_seconds=section.call_seconds,
         read_retries=section.retries,
         failures=section.breaker.failures,

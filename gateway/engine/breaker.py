@@ -46,7 +46,12 @@ class Breaker:
             case State.HALF_OPEN:
                 return 1.0
             case State.OPEN:
-                return max(self._rest - (self._clock() - self._opened), 0.001)
+                return self.remaining
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until an open one lets somebody through."""
+        return max(self._rest - (self._clock() - self._opened), 0.001)
 
     def succeed(self) -> None:
         """The backend answered, with whatever result."""

@@ -8,11 +8,11 @@ plugin raised.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import copy
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from backends.contract import (
     Backend,
@@ -33,7 +33,9 @@ from backends.contract import (
     WritableBackend,
 )
 from gateway.engine.breaker import Breaker, State
+from gateway.engine.bulkhead import Bulkhead, CrowdedError
 from gateway.engine.observer import Observer
+from gateway.engine.reaching import Reaching
 from gateway.telemetry.traces import NoSpans, Span, Spans
 
 T = TypeVar("T")
@@ -41,16 +43,22 @@ T = TypeVar("T")
 FAIR_SECONDS = 5.0
 """A call that was given so long and has no answer speaks against the backend, whatever its own bound is."""
 
+BUSY_SECONDS = 1.0
+"""What a client is told to wait where no place was free in time."""
+PATIENT = frozenset({"get", "update", "delete"})
+"""Operations that a full queue does not refuse."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much one backend may be asked.
 
-    `concurrency` calls at once, `call_seconds` at most for one call, `read_retries` further tries of a read,
-    `failures` in a row that open the breaker for `rest_seconds`.
+    `concurrency` calls at once and `waiting` more that wait for a place, `call_seconds` at most for one call,
+    `read_retries` further tries of a read, `failures` in a row that open the breaker for `rest_seconds`.
     """
 
     concurrency: int = 32
+    waiting: int = 256
     call_seconds: float = 20.0
     read_retries: int = 2
     failures: int = 5
@@ -63,7 +71,11 @@ class _LateError(UnavailableError):
 
 class Guard:
     """One backend, guarded. All arguments and answers are those of the contract; `deadline` is in seconds of the
-    loop's clock. `under_way` and `waiting` count calls that were made, and those that wait for a place among them."""
+    loop's clock: one for all native calls of a request.
+
+    `for_tenant` gives each tenant a guard of its own: what it knows of the backend is shared, the places are shared
+    out fairly. `under_way` and `waiting` count calls that were made, and those that wait for a place among them.
+    """
 
     def __init__(
         self,
@@ -82,12 +94,26 @@ class Guard:
         self._bounds = bounds or Bounds()
         self._clock = clock
         self._breaker = Breaker(threshold=self._bounds.failures, rest=self._bounds.rest_seconds, clock=clock)
-        self._slots = asyncio.Semaphore(self._bounds.concurrency)
-        self.under_way = 0
-        self.waiting = 0
-        self._starting = asyncio.Lock()
-        self._started = False
-        self._verifiers: list[Callable[[], Awaitable[None]]] = []
+        self._bulkhead = Bulkhead(self._bounds.concurrency, self._bounds.waiting)
+        self._reaching = Reaching(name, backend, observer, self._bounds.call_seconds)
+        self._tenant = ""
+
+    def for_tenant(self, tenant: str) -> Self:
+        """Give the guard that one tenant's calls go through."""
+        self._bulkhead.expect(tenant)
+        bound = copy.copy(self)
+        bound._tenant = tenant
+        return bound
+
+    @property
+    def under_way(self) -> int:
+        """How many calls are made at this moment."""
+        return self._bulkhead.under_way
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a place."""
+        return self._bulkhead.waiting
 
     @property
     def state(self) -> State:
@@ -102,11 +128,11 @@ class Guard:
     @property
     def started(self) -> bool:
         """Whether the backend was reached at least once."""
-        return self._started
+        return self._reaching.started
 
     def on_contact(self, verify: Callable[[], Awaitable[None]]) -> None:
         """Have `verify` run once, at the first contact, before any other call gets through."""
-        self._verifiers.append(verify)
+        self._reaching.verifiers.append(verify)
 
     def capabilities(self, entity: str) -> Capabilities:
         return self.backend.capabilities(entity)
@@ -114,22 +140,7 @@ class Guard:
     async def start(self) -> None:
         """Reach the backend for the first time; raise `UnavailableError` if that fails. Called again by the first
         call that needs it."""
-        async with self._starting:
-            if self._started:
-                return
-            try:
-                async with asyncio.timeout(self._bounds.call_seconds):
-                    await self.backend.start()
-            except BackendError:
-                raise
-            except TimeoutError as error:
-                raise UnavailableError("the system does not answer") from error
-            except Exception as error:
-                self._observer.backend_fault(self.name, "", "start", error)
-                raise UnavailableError("the system cannot be reached") from error
-            for verify in self._verifiers:
-                await verify()
-            self._started = True
+        await self._reaching.start()
 
     async def stop(self) -> None:
         """Stop the backend, also after a failed start."""
@@ -186,10 +197,12 @@ class Guard:
         for attempt in range(self._bounds.read_retries + 1):
             try:
                 return await self._call(entity, operation, deadline, call)
+            except _LateError:
+                raise
             except UnavailableError as error:
                 # Full jitter, doubling: replicas that lost the same backend must not come back in step.
                 jitter = random.uniform(0.0, 0.05 * 2**attempt)  # noqa: S311
-                pause = jitter if error.retry_after is None else error.retry_after
+                pause = (error.retry_after or 0.0) + jitter
                 last = attempt == self._bounds.read_retries
                 if last or self.state is not State.CLOSED or self._clock() + pause >= deadline:
                     raise
@@ -218,14 +231,19 @@ class Guard:
         write: bool,
     ) -> T:
         begun = self._clock()
+        probe = self._breaker.state is not State.CLOSED
         outcome, late = "cancelled", False
         try:
             if begun >= deadline:
-                raise _LateError("the request has no time left", retry_after=1.0)
-            if not self._started:
-                await self.start()
-            async with self._slot(deadline):
+                raise _LateError("the request has no time left", retry_after=BUSY_SECONDS)
+            if not self._reaching.started:
+                await self._start_in_time(deadline)
+            if not self._bulkhead.take(self._tenant):
+                await self._wait(operation, deadline, probe=probe)
+            try:
                 answer = await self._bounded(deadline, call, write=write)
+            finally:
+                self._bulkhead.leave(self._tenant)
             outcome = "ok"
         except _LateError:
             outcome, late = "unavailable", True
@@ -243,45 +261,48 @@ class Guard:
             self._observer.backend_fault(self.name, entity, operation, error)
             raise BackendError from error
         finally:
-            self._settle("cancelled" if late else outcome)
+            self._settle("cancelled" if late else outcome, probe=probe)
             span.set("outcome", outcome)
             if outcome in {"unavailable", "error"}:
                 span.fail(outcome)
             self._observer.backend_call(self.name, entity, operation, outcome, self._clock() - begun)
         return answer
 
-    def _settle(self, outcome: str) -> None:
-        if outcome == "cancelled":
-            self._breaker.abandon()
-        elif outcome in {"unavailable", "error"}:
-            self._breaker.fail()
-        else:
+    def _settle(self, outcome: str, *, probe: bool) -> None:
+        """Tell the breaker. Calls from before it opened do not speak for the probe: their failures are old news."""
+        if outcome not in {"cancelled", "unavailable", "error"}:
             self._breaker.succeed()
+        elif probe or self._breaker.state is State.CLOSED:
+            if outcome == "cancelled":
+                self._breaker.abandon()
+            else:
+                self._breaker.fail()
 
-    @contextlib.asynccontextmanager
-    async def _slot(self, deadline: float) -> AsyncIterator[None]:
-        """Wait for a place among the calls under way, never past the deadline: nothing was sent yet, so nothing may
-        be done."""
-        if self._slots.locked():
-            await self._wait(deadline)
-        else:
-            await self._slots.acquire()  # at once: a timer would cost more than it guards
-        self.under_way += 1
+    async def _start_in_time(self, deadline: float) -> None:
+        watch = asyncio.timeout_at(deadline)
         try:
-            yield
-        finally:
-            self.under_way -= 1
-            self._slots.release()
-
-    async def _wait(self, deadline: float) -> None:
-        self.waiting += 1
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
+            async with watch:
+                await self.start()
         except TimeoutError as error:
-            raise _LateError("the system is busy", retry_after=1.0) from error
-        finally:
-            self.waiting -= 1
+            if not watch.expired():
+                raise
+            raise UnavailableError("the system does not answer", retry_after=BUSY_SECONDS) from error
+
+    async def _wait(self, operation: str, deadline: float, *, probe: bool) -> None:
+        """Wait for a place, never past the deadline: nothing was sent yet, so nothing may be done.
+
+        A full queue refuses what asks for many records or makes new ones. What reads, changes or removes one account
+        is let wait, for it may be somebody's losing access (promise 2); how many such requests there are is bounded
+        where they come in.
+        """
+        try:
+            await self._bulkhead.wait(self._tenant, deadline, patient=operation in PATIENT)
+        except CrowdedError as error:
+            raise _LateError("the system is busy", retry_after=BUSY_SECONDS) from error
+        if not probe and self.state is not State.CLOSED:
+            # It failed while this one waited; asking it now would only make the others behind wait longer.
+            self._bulkhead.leave(self._tenant)
+            raise _LateError("the system is resting after failures", retry_after=self._breaker.remaining)
 
     async def _bounded(self, deadline: float, call: Callable[[], Awaitable[T]], *, write: bool) -> T:
         """Run the call within its time; a write cut off by it may have been done."""

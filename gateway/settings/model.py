@@ -107,6 +107,7 @@ class BackendLimitSettings(Model):
     """How much one backend may be asked."""
 
     concurrency: Count = Field(32, description="Calls under way at once.")
+    waiting: Count = Field(256, description="Calls that may wait for a place; of more, tenants with most are refused.")
     call_seconds: Seconds = Field(20.0, description="The time one native operation may take.")
     retries: int = Field(2, ge=0, le=10, description="Further tries of a read that failed; a write is never repeated.")
     breaker: BreakerSettings = Field(default_factory=BreakerSettings, description="When it is left alone.")

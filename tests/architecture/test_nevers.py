@@ -20,6 +20,7 @@ BOUNDARIES = {
     "gateway.server": "the outermost middleware",
     "gateway.engine.bulk": "one item of a bulk request",
     "gateway.engine.guard": "the call of a plugin",
+    "gateway.engine.reaching": "the start of a plugin",
     "gateway.app": "shutdown, and the runner of background tasks",
 }
 """Where `except Exception` may stand (never 6)."""
