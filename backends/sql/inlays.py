@@ -20,7 +20,7 @@ _PYTHON: dict[str, type[Any]] = {"text": str, "integer": int, "boolean": bool}
 def layout_of(grounds: Grounds, found: ColumnField, options: FieldSettings, path: str) -> Layout | None:
     """Choose the layout of a field; None where the column is the field, `SettingsError` where the two do not fit."""
     column, native = found.column, found.native
-    nullable = isinstance(column, sa.Column) and bool(column.nullable)
+    nullable = bool(getattr(column, "nullable", False))  # of a subquery nobody knows
     if options.packed is not None:
         if not native.text and found.refers is None:
             raise SettingsError(f"{path}.packed", _unfit(column, "only a text can have values packed into it"))

@@ -22,7 +22,8 @@ class _Member:
     found: ListField
 
     def dumped(self, value: Any) -> Any:
-        return self.found.dump(value)[0]
+        values = self.found.dump(value)
+        return values[0] if len(values) == 1 else value  # a key of several columns as it is spelled
 
 
 class Own:
@@ -31,6 +32,12 @@ class Own:
     def __init__(self, entity: Entity, reading: Reading) -> None:
         self._entity = entity
         self._reading = reading
+        places = {column.name: index for index, column in enumerate(entity.key.columns)}
+        self._parts = {
+            name: places[found.column.name]
+            for name, found in entity.fields.items()
+            if isinstance(found, ColumnField) and found.column.name in places
+        }
         settings, path = entity.statements, f"entities.{entity.name}.statements"
         self.create = None if settings.create is None else Procedure(settings.create, entity, f"{path}.create")
         self.whole = None if settings.update is None else Procedure(settings.update, entity, f"{path}.update")
@@ -44,9 +51,11 @@ class Own:
         """Whether any statement takes part in an update."""
         return bool(self.whole or self._set or self._add or self._remove)
 
-    def key(self, text: str, values: tuple[Any, ...]) -> Any:
-        """Give what `:key` stands for: the driver's value, or the spelling of a key of several columns."""
-        return values[0] if len(values) == 1 else text
+    def key(self, text: str, values: tuple[Any, ...]) -> Mapping[str, Any]:
+        """Give what the key's parameters stand for: each column its value, and `:key` that of the only one, or the
+        spelling of a key of several."""
+        parts = {name: values[index] for name, index in self._parts.items()}
+        return {**parts, "key": values[0] if len(values) == 1 else text}
 
     async def created(self, session: Session, fields: Fields) -> Record:
         """Run the statement that creates, and read what it made."""
@@ -57,8 +66,8 @@ class Own:
         lost = [name for name, value in fields.items() if name not in self.create.names and value not in (None, ())]
         if lost:
             raise RejectedError("the statement that creates has no place for it", lost[0])
-        key = await self.create.run(session, _single(fields), self._entity.places)
-        text = self._entity.key.encode((key,)) if key is not None else self._given(fields)
+        key = await self.create.run(session, _single(fields), self._entity.places, key={"key": None})
+        text = self._entity.key.encode(key) if key is not None else self._given(fields)
         return await self._reading.get(session, text, frozenset(fields))
 
     def _given(self, fields: Fields) -> str:
@@ -109,7 +118,14 @@ class Own:
         return Change(set=rest, add=added, remove=removed), changed
 
     async def _one_by_one(
-        self, session: Session, text: str, key: Any, statement: Procedure, name: str, values: Any, adding: bool
+        self,
+        session: Session,
+        text: str,
+        key: Mapping[str, Any],
+        statement: Procedure,
+        name: str,
+        values: Any,
+        adding: bool,
     ) -> bool:
         there = (await self._reading.get(session, text, frozenset({name}))).fields[name]
         present = set(there) if isinstance(there, tuple) else set()

@@ -53,20 +53,21 @@ class Procedure:
             *[sa.bindparam(name, type_=column.type) for name, column in types.items()]
         )
         key = entity.key
+        self._width = len(key)
         if "key" in self.names and len(key) == 1:
             self._statement = self._statement.bindparams(sa.bindparam("key", type_=key.columns[0].type))
 
     async def run(
-        self, session: Session, values: Mapping[str, Value], places: Places = NOWHERE, *, key: Any = None
-    ) -> Any:
-        """Run the statement; give the first column of its first row where it gives a key.
+        self, session: Session, values: Mapping[str, Value], places: Places = NOWHERE, *, key: Mapping[str, Any]
+    ) -> tuple[Any, ...] | None:
+        """Run the statement; give the first columns of its first row where it gives a key.
 
-        Raises what its return code means.
+        `key` are the driver values of the record's key: by column, and as `key`. Raises what a return code means.
         """
         bound: dict[str, Any] = {}
         for name in self.names:
-            if name == "key":
-                bound[name] = key
+            if name not in values and name in key:
+                bound[name] = key[name]
                 continue
             try:
                 bound[name] = self._natives[name].dumped(values.get(name))
@@ -79,7 +80,10 @@ class Procedure:
         row = result.first()
         if row is None:
             raise BackendError("the procedure gave no row")
-        return row[0] if self._settings.gives == "key" else self._checked(row[0])
+        if self._settings.gives == "code":
+            self._checked(row[0])
+            return None
+        return tuple(row[: self._width])
 
     def _checked(self, code: Any) -> None:
         meaning = self._settings.codes.get(str(code).strip())

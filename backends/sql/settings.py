@@ -198,9 +198,12 @@ class GenerateSettings(_Settings):
 class ProcedureSettings(_Settings):
     """A statement of one's own: a call of a stored procedure, or any SQL, with values bound by `:name`."""
 
-    sql: str = Field(description="The statement; `:name` is the field of that name, `:key` the record's key.")
+    sql: str = Field(
+        description="The statement; `:name` is the field of that name, `:key` the record's key: of "
+        "several columns its spelling, `a|b`, and each column under its own name."
+    )
     gives: Literal["nothing", "key", "code"] = Field(
-        default="nothing", description="What the first column of its first row is: the new key, or a return code."
+        default="nothing", description="What its first row is: the new key, or in its first column a return code."
     )
     codes: dict[str, Literal["done", "conflict", "rejected", "denied", "not_found", "busy"]] = Field(
         default_factory=dict, description="What a return code means; one that is not named is a failure."
