@@ -150,9 +150,7 @@ def start_postgres(folder: Path) -> tuple[Postgres, subprocess.Popen[bytes]]:
     command = [*prefix, str(binaries / "postgres"), "-D", str(data)]
     for option in options:
         command += ["-c", option]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **identity
-    )
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **identity)
     _await_port(port, process)
     server = Postgres(port, folder)
     until = time.monotonic() + 20.0

@@ -174,9 +174,7 @@ async def test_a_mapping_that_does_not_fit_the_live_system_is_refused_whole(
         assert (await served.create("acme", "ada"))["userName"] == "ada"
 
 
-async def test_reloading_tells_what_it_did(
-    serving: Serving, drawn: Drawn, document: Document, tmp_path: Path
-) -> None:
+async def test_reloading_tells_what_it_did(serving: Serving, drawn: Drawn, document: Document, tmp_path: Path) -> None:
     """Done, refused and failed are counted and logged, problems with file and line; the next try goes on."""
     async with serving(document) as served:
         results: list[Any] = []

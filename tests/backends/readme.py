@@ -1,4 +1,4 @@
-"""The generated parts of the backends' pages. Write them anew with ``python -m tests.backends.readme``."""
+"""The generated parts of the backends' pages. `make generate` writes them anew."""
 
 from __future__ import annotations
 
@@ -68,8 +68,3 @@ def pages() -> dict[Path, str]:
 
 def _code(text: str) -> str:
     return f"```python\n{text.rstrip()}\n```"
-
-
-if __name__ == "__main__":
-    for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")

@@ -21,7 +21,7 @@ from tests.backends.readme import BACKENDS, pages
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(BACKENDS).as_posix())
 def test_generated_parts_are_current(path: Path) -> None:
-    """Tables and examples are those the code makes; ``python -m tests.backends.readme`` writes them anew."""
+    """Tables and examples are those the code makes; `make generate` writes them anew."""
     assert path.read_text(encoding="utf-8") == pages()[path]
 
 

@@ -275,9 +275,7 @@ def exists(pid: int) -> bool:
     [({"STORE_URL": "sqlite:///gateway.db"}, "PostgreSQL"), ({"CACHE_URL": "memory"}, "Redis")],
     ids=["store", "cache"],
 )
-async def test_several_workers_need_what_they_can_share(
-    tmp_path: Path, changed: dict[str, str], reason: str
-) -> None:
+async def test_several_workers_need_what_they_can_share(tmp_path: Path, changed: dict[str, str], reason: str) -> None:
     """A store or a cache that only one process can use is refused in a sentence, and nothing starts."""
     environment = {
         "PATH": os.defpath, "ID_KEY": "k" * 40, "STORE_URL": "postgresql://127.0.0.1:1/x", "HR_URL": "sqlite:///hr.db",
