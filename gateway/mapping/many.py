@@ -6,7 +6,7 @@ finds no place is kept by the gateway, dropped or refused, as the configuration 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,8 +149,7 @@ class Many:
         if self.policy == "keep":
             return
         for comparison in _comparisons(where):
-            name = comparison.path.sub.name if comparison.path.sub is not None else VALUE
-            if name not in self.homes:
+            if _name(comparison.path) not in self.homes:
                 raise homeless(comparison.path)
 
     def _held(self, where: Filter) -> list[Held] | None:
@@ -164,20 +163,29 @@ class Many:
                 parts = [self._held(term) for term in terms]
                 return None if any(part is None for part in parts) else [one for part in parts for one in part or ()]
             case And(terms=terms):
-                usable = [part for term in terms if (part := self._held(term))]
-                mixed = [part for part in usable if any(self._name(one) not in self.homes for one in part)]
-                pure = [part for part in mixed if all(self._name(one) not in self.homes for one in part)]
-                if mixed and not pure:
-                    return [one for part in mixed for one in part]
-                return min(pure or usable, key=self._breadth, default=None)
+                return self._held_of_all(terms)
         return None
 
-    def _name(self, one: Held) -> str:
-        return one.path.sub.name if one.path.sub is not None else VALUE
+    def _held_of_all(self, terms: Sequence[Filter]) -> list[Held] | None:
+        """The same of a conjunction.
+
+        Of an element that has a native home the store indexes only what has none. So where some terms are about such
+        sub-attributes, one that is about nothing else says enough; else any of them may be what only the store knows.
+        """
+        parts = [(term, self._held(term)) for term in terms]
+        pure = [part for _, part in parts if part and all(_name(one.path) not in self.homes for one in part)]
+        beyond = [part for term, part in parts if any(_name(one.path) not in self.homes for one in _comparisons(term))]
+        if pure:
+            return min(pure, key=self._breadth)
+        if None in beyond:
+            return None
+        if beyond:
+            return [one for part in beyond for one in part or ()]
+        return min((part for _, part in parts if part), key=self._breadth, default=None)
 
     def _breadth(self, terms: list[Held]) -> tuple[bool, int]:
         """Order alternatives: values before types and the like, and what is compared by eq before the rest."""
-        return any(self._name(one) != VALUE for one in terms), sum(one.op is not ScimOp.EQ for one in terms)
+        return any(_name(one.path) != VALUE for one in terms), sum(one.op is not ScimOp.EQ for one in terms)
 
     def _negates(self, where: Filter) -> bool:
         """Tell whether something is negated that only the gateway knows of an element."""
@@ -185,9 +193,12 @@ class Many:
             case And(terms=terms) | Or(terms=terms):
                 return any(self._negates(term) for term in terms)
             case Not(term=term):
-                names = (one.path.sub.name if one.path.sub is not None else VALUE for one in _comparisons(term))
-                return any(name not in self.homes for name in names)
+                return any(_name(one.path) not in self.homes for one in _comparisons(term))
         return False
+
+
+def _name(path: AttributePath) -> str:
+    return path.sub.name if path.sub is not None else VALUE
 
 
 def _comparisons(where: Filter) -> Iterator[Comparison]:

@@ -206,6 +206,24 @@ def test_what_did_not_fit_is_asked_of_both() -> None:
     assert (untold.where, untold.residual) == (None, tree)
 
 
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('emails[value co "a@x.com" and display gt "a"]', None),
+        ('emails[value co "a@x.com" and (display gt "a" or value sw "b")]', None),
+        ('emails[value co "a@x.com" and display gt "a" and display sw "a"]', "emails.display"),
+    ],
+)
+def test_a_part_that_is_kept_is_never_looked_for_by_a_part_that_is_not(text: str, path: str | None) -> None:
+    """Of an address in a column only the display name is in the index: found by that or by nothing (F6)."""
+    world = user({"userName": "login", 'emails[type eq "work"].value': "mail"}, unmapped="keep")
+    tree = filters.parse(text, world.resource_type)
+    plan = world.mapping.translate(tree)
+    assert [held.path.text for held in plan.spilled] == ([] if path is None else [path])
+    if path is None:
+        assert plan.bind(Links()) == BoundFilter(None, (), tree)
+
+
 def test_the_store_indexes_what_the_backend_cannot_find() -> None:
     """Of what is kept only that is indexed which no column holds (DESIGN §7)."""
     world = kept()
