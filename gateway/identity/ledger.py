@@ -255,6 +255,7 @@ class Ledger:
         for row in rows:
             place = Place(identity.tenant, *row)
             await session.run(self._statements.vacate, key=storable(identity.key), **place._asdict())
+            await session.run(self._statements.disown, tenant=identity.tenant, id=identity.id)
 
     async def _hold(self, session: Session, identity: Identity, held: list[list[Any]]) -> None:
         if held:

@@ -22,7 +22,7 @@ from gateway.identity.postgres import dsn
 from gateway.identity.sqlite import file_of, make_file
 from gateway.identity.tables import META
 
-SCHEMA = 1
+SCHEMA = 2
 """The number of the newest step this program knows."""
 _VERSIONS = "scim_schema"
 _LOCK = 7301953216508420117

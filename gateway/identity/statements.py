@@ -40,6 +40,7 @@ from gateway.identity.tables import (
     IDENTITY,
     META,
     RESERVATION,
+    RESIDENT_LIST,
     VACATED,
     Elements,
     Item,
@@ -187,6 +188,9 @@ class Statements:
             .values(buried=_number("now"))
             .returning(IDENTITY.c.resource_type, IDENTITY.c.backend, IDENTITY.c.entity)
         )
+        # Whoever is gone is in no list any more: the ids of the dead lead nowhere, and should not pile up.
+        named = (RESIDENT_LIST.c.tenant == _text("tenant"), RESIDENT_LIST.c.value == _text("id"))
+        self.disown = self.compiled(delete(RESIDENT_LIST).where(*named))
         left = {name: _text(name) for name in ("tenant", "resource_type", "backend", "entity", "key")}
         self.vacate = self.compiled(
             self._insert(VACATED)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    TEXT,
+    VARCHAR,
     BigInteger,
     Column,
     Index,
@@ -128,6 +130,80 @@ RESERVATION = Table(
     PrimaryKeyConstraint("tenant", "resource_type", "digest"),
 )
 """Creates under way, or cut off."""
+
+_ORDERED = String().with_variant(VARCHAR(collation="C"), "postgresql")
+"""Text in the order of its code points, whatever language the database is set up for."""
+
+RESIDENT = Table(
+    "scim_resident",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("entity", String, nullable=False),
+    Column("key", _ORDERED, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "entity", "key"),
+)
+"""Records that live with the gateway, because no system behind it has a place for them. `content` holds their single
+values as JSON; `version` rises with every change, of a list too."""
+
+RESIDENT_TEXT = Table(
+    "scim_resident_text",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("entity", String, nullable=False),
+    Column("key", _ORDERED, nullable=False),
+    Column("field", String, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("folded", Text().with_variant(TEXT(collation="C"), "postgresql"), nullable=False),
+    Column("begin", _ORDERED, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("sole", String),
+    PrimaryKeyConstraint("tenant", "entity", "key", "field"),
+)
+"""What the single values of residents are found and sorted by. `folded` is the value without regard to case, `begin`
+its beginning, `digest` stands for the whole of it; `sole` is set where no two records may have the same."""
+
+Index(
+    "scim_resident_text_sole",
+    RESIDENT_TEXT.c.tenant,
+    RESIDENT_TEXT.c.entity,
+    RESIDENT_TEXT.c.field,
+    RESIDENT_TEXT.c.sole,
+    unique=True,
+    postgresql_where=text("sole IS NOT NULL"),
+    sqlite_where=text("sole IS NOT NULL"),
+)
+for _name in ("digest", "begin"):
+    Index(
+        f"scim_resident_text_{_name}",
+        RESIDENT_TEXT.c.tenant,
+        RESIDENT_TEXT.c.entity,
+        RESIDENT_TEXT.c.field,
+        RESIDENT_TEXT.c[_name],
+        RESIDENT_TEXT.c.key,
+    )
+
+RESIDENT_LIST = Table(
+    "scim_resident_list",
+    metadata,
+    Column("tenant", String, nullable=False),
+    Column("entity", String, nullable=False),
+    Column("key", _ORDERED, nullable=False),
+    Column("field", String, nullable=False),
+    Column("value", _ORDERED, nullable=False),
+    PrimaryKeyConstraint("tenant", "entity", "key", "field", "value"),
+)
+"""One row for each value of a resident's list: the ids of a group's members."""
+
+Index(
+    "scim_resident_list_value",
+    RESIDENT_LIST.c.tenant,
+    RESIDENT_LIST.c.value,
+    RESIDENT_LIST.c.entity,
+    RESIDENT_LIST.c.field,
+    RESIDENT_LIST.c.key,
+)
 
 
 class Elements(FunctionElement[Any]):

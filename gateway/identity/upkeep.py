@@ -23,11 +23,28 @@ from gateway.identity.schema import check
 from gateway.identity.sqlite import SqliteDatabase, file_of
 from gateway.identity.statements import Statement, Statements
 from gateway.identity.store import Store
-from gateway.identity.tables import HELD, IDENTITY, VACATED, Elements, Item, NextSerial
+from gateway.identity.tables import (
+    HELD,
+    IDENTITY,
+    RESIDENT,
+    RESIDENT_LIST,
+    RESIDENT_TEXT,
+    VACATED,
+    Elements,
+    Item,
+    NextSerial,
+)
 
 BATCH = 1000
 FORMAT = 1
-_TABLES = {"identity": IDENTITY, "vacated": VACATED, "held": HELD}
+_TABLES = {
+    "identity": IDENTITY,
+    "vacated": VACATED,
+    "held": HELD,
+    "resident": RESIDENT,
+    "resident_text": RESIDENT_TEXT,
+    "resident_list": RESIDENT_LIST,
+}
 
 
 class Account(NamedTuple):

@@ -69,7 +69,8 @@ async def test_several_upgrade_at_once(fresh: str) -> None:
 
 async def test_an_upgrade_that_is_not_allowed_is_refused(fresh: str) -> None:
     """With upgrades switched off a missing schema ends the start, and the text says what to do."""
-    with pytest.raises(SchemaError, match="its schema is missing and this program needs step 1: run 'store upgrade'"):
+    reason = f"its schema is missing and this program needs step {schemas.SCHEMA}: run 'store upgrade'"
+    with pytest.raises(SchemaError, match=reason):
         async with connect(fresh, id_key=KEY, auto_upgrade=False):
             pass
     await schemas.upgrade(fresh)
@@ -158,3 +159,19 @@ def test_a_store_url_nobody_understands_is_refused(url: str, reason: str) -> Non
     """A wrong URL is told by how a right one looks."""
     with pytest.raises(ValueError, match=reason):
         connect(url, id_key=KEY)
+
+
+async def test_a_store_of_an_earlier_step_is_brought_up_to_date(fresh: str, run: Run) -> None:
+    """What a store of the first step holds is there after the upgrade, and programs of that step may go on with it."""
+    async with connect(fresh, id_key=KEY) as identities:
+        before = await identities.identify("acme", "User", "hr", "staff", ["ada"])
+    for table in ("scim_resident", "scim_resident_text", "scim_resident_list"):
+        run(f"DROP TABLE {table}")
+    run("UPDATE scim_meta SET value = '1' WHERE name = 'step'")
+    run("UPDATE scim_schema SET version_num = '0001'")
+    with pytest.raises(SchemaError, match="at step 1"):
+        await schemas.check(fresh)
+    assert await schemas.upgrade(fresh) == schemas.Schema(schemas.SCHEMA, 1)
+    async with connect(fresh, id_key=KEY) as identities:
+        assert await identities.identify("acme", "User", "hr", "staff", ["ada"]) == before
+    assert run("SELECT count(*) FROM scim_resident") == [(0,)]
