@@ -172,12 +172,12 @@ class RehearsedMap:
     async def ping(self) -> None:
         """There is nothing that could be away."""
 
-    async def find(self, tenant: str, ids: Collection[str]) -> dict[str, Identity]:
+    async def find(self, tenant: str, ids: Collection[str], *, kept: bool = True) -> dict[str, Identity]:
         """Find what native keys and real ids stand for."""
         found = {id: one for id in ids if (one := self._by_key(tenant, id)) is not None}
         rest = [id for id in ids if id not in found]
         if rest and self._real is not None:
-            found |= await self._real.find(tenant, rest)
+            found |= await self._real.find(tenant, rest, kept=kept)
         return found
 
     async def identify(

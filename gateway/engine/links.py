@@ -4,7 +4,7 @@ the way in."""
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from gateway.engine.calls import Call
 from gateway.engine.observer import Observer
 from gateway.engine.tenants import Served
 from gateway.identity import Identity, IdentityMap
-from gateway.mapping import Link, Links, Native, Reference, Wanted
+from gateway.mapping import ID, Link, Links, Native, Reference, Wanted
 from gateway.scim.errors import ScimType, refuse
 
 A = TypeVar("A")
@@ -42,9 +42,13 @@ class Resolver:
 
     async def _incoming(self, call: Call, references: Collection[Reference]) -> dict[Reference, Link]:
         groups: dict[tuple[str, str | None, str | None], list[Reference]] = defaultdict(list)
+        ids: list[Reference] = []
         for reference in references:
-            groups[reference.resource_type, reference.by, reference.show].append(reference)
-        found: dict[Reference, Link] = {}
+            if reference.by == ID:
+                ids.append(reference)
+            else:
+                groups[reference.resource_type, reference.by, reference.show].append(reference)
+        found = await self._by_id(call, ids) if ids else {}
         for (name, by, show), members in groups.items():
             served = call.tenant.served.get(name)
             if served is None:
@@ -53,6 +57,36 @@ class Resolver:
             found |= await self._group(call, served, by, show, members)
             if (missing := sum(reference not in found for reference in members)) > 0:
                 self._observer.hidden(call.tenant.name, name, missing)
+        return found
+
+    async def _by_id(self, call: Call, references: Sequence[Reference]) -> dict[Reference, Link]:
+        """Resolve references that hold ids, of whatever type, in one look-up; those of the dead are hidden."""
+        tenant = call.tenant
+        ids = {str(reference.value) for reference in references}
+        identities = await self._identities.find(tenant.name, ids, kept=False)
+        alive: dict[Reference, tuple[Served, Identity]] = {}
+        keys: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for reference in references:
+            identity, served = identities.get(str(reference.value)), tenant.served.get(reference.resource_type)
+            if identity is not None and served is not None and holds(served, identity):
+                alive[reference] = served, identity
+                if reference.show is not None:
+                    keys[served.name, reference.show].append(identity.key)
+        shown: dict[tuple[str, str | None, str], Any] = {}
+        for (name, show), named in keys.items():
+            for record in await self._fetch(call, tenant.served[name], KEY, named, show):
+                shown[name, show, record.key] = record.fields[show]
+        found: dict[Reference, Link] = {}
+        for reference, (served, identity) in alive.items():
+            place = (served.name, reference.show, identity.key)
+            if reference.show is None or place in shown:
+                found[reference] = _link(call, served, identity, shown.get(place))
+        # An id that may be of several types is hidden once, and only if it is of none of them.
+        hidden = {reference.value: reference.resource_type for reference in references}
+        for reference in found:
+            hidden.pop(reference.value, None)
+        for name, count in Counter(hidden.values()).items():
+            self._observer.hidden(tenant.name, name, count)
         return found
 
     async def _group(
@@ -89,13 +123,8 @@ class Resolver:
             identity = identities.get(key) if isinstance(key, str) else None
             if identity is None or (show and held is None):
                 continue
-            shown = held.fields[show] if show and held is not None else None
-            found[reference] = Link(
-                id=identity.id,
-                resource_type=served.name,
-                location=f"{call.base_url}{served.resource_type.endpoint}/{identity.id}",
-                shown=None if shown is None else str(shown),
-            )
+            label = held.fields[show] if show and held is not None else None
+            found[reference] = _link(call, served, identity, label)
         return found
 
     async def _outgoing(self, call: Call, wanted: Collection[Wanted]) -> dict[Wanted, Native]:
@@ -109,8 +138,9 @@ class Resolver:
             served = call.tenant.served.get(identity.resource_type)
             if served is None or not holds(served, identity):
                 continue
-            if want.by is None:
-                found[want] = Native(resource_type=identity.resource_type, value=identity.key)
+            if want.by is None or want.by == ID:
+                value = identity.key if want.by is None else identity.id
+                found[want] = Native(resource_type=identity.resource_type, value=value)
             else:
                 by_field[identity.resource_type, want.by].append((want, identity))
         for (name, by), pairs in by_field.items():
@@ -118,9 +148,9 @@ class Resolver:
             keys = [identity.key for _, identity in pairs]
             values = {record.key: record.fields[by] for record in await self._fetch(call, served, KEY, keys, None, by)}
             for want, identity in pairs:
-                value = values.get(identity.key)
-                if isinstance(value, Scalar):
-                    found[want] = Native(resource_type=name, value=value)
+                held = values.get(identity.key)
+                if isinstance(held, Scalar):
+                    found[want] = Native(resource_type=name, value=held)
         return found
 
     async def identify(
@@ -190,6 +220,15 @@ class Resolver:
 def batch_operator(capabilities: Capabilities, field: str) -> Op | None:
     """Tell whether a field may be asked for with `in`."""
     return Op.IN if (Op.IN, False) in capabilities.filters.get(field, {}) else None
+
+
+def _link(call: Call, served: Served, identity: Identity, label: Any) -> Link:
+    return Link(
+        id=identity.id,
+        resource_type=served.name,
+        location=f"{call.base_url}{served.resource_type.endpoint}/{identity.id}",
+        shown=None if label is None else str(label),
+    )
 
 
 def holds(served: Served, identity: Identity) -> bool:

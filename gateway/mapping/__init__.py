@@ -7,6 +7,7 @@ look-ups it needs and leaves finding them to the engine; then it translates. ``R
 from gateway.mapping.codecs import BUILT_IN, Answer, Ask, Codec, Factory, Refused, Site
 from gateway.mapping.compile import compile_mapping
 from gateway.mapping.doors import (
+    ID,
     UNCHANGED,
     BoundFilter,
     Delta,
@@ -29,6 +30,7 @@ from gateway.mapping.spec import AttributeSpec, ResourceSpec
 
 __all__ = [
     "BUILT_IN",
+    "ID",
     "UNCHANGED",
     "Answer",
     "Ask",

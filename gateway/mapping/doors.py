@@ -27,6 +27,9 @@ class Unchanged(Enum):
 UNCHANGED: Final = Unchanged.UNCHANGED
 """An externalId that stays as it is; None would clear it."""
 
+ID: Final = "@id"
+"""In the place of a native field: what a reference holds is the id itself, which is never anybody else's again."""
+
 
 class MappingError(Exception):
     """A mapping that cannot work: `problems` says where (the path in the configuration) and why, for each one.
@@ -45,8 +48,8 @@ class MappingError(Exception):
 class Reference:
     """A native value that stands for another resource.
 
-    `value` is the key of a record of `resource_type`, or the value of its native field `by`. `show`: the native field
-    of that record to show as its name.
+    `value` is the key of a record of `resource_type`, the value of its native field `by`, or its id (`by` is `ID`).
+    `show`: the native field of that record to show as its name.
     """
 
     resource_type: str
@@ -67,7 +70,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An id whose native value is needed: its record's key, or its field `by`.
+    """An id whose native value is needed: its record's key, its field `by`, or the id itself (`by` is `ID`).
 
     `resource_types`: the types it may be of; an id of another type is as good as unknown.
     """

@@ -118,7 +118,9 @@ class AttributeSpec(Spec):
         "another `spelling`, `parts` one field cannot tell apart, values the codec does not know (`unknown`).",
     )
     reference: Names = Field((), description="The field refers to resources of this type, or of one of these.")
-    by: str | None = Field(None, description="The field of the referenced entity the reference holds, if not its key.")
+    by: str | None = Field(
+        None, description="The field of the referenced entity the reference holds if not its key; `@id`: the SCIM id."
+    )
     show: str | None = Field(None, description="The field of the referenced entity that is shown as its name.")
     write: Literal["always", "create", "never"] = Field(
         "always", description="When the attribute may change, if less often than the backend allows."

@@ -268,3 +268,56 @@ async def test_an_account_gone_behind_the_gateway_s_back_can_be_taken_out(full: 
     assert (await full.patch("Group", group, swap("members", refs(bob)))).status == 204
     assert (await full.patch("Group", group, {"op": "remove", "path": f'members[value eq "{ada}"]'})).status == 204
     await inner.update("teams", await key_of(full, "Group", group), Change(add={"members": ()}))
+
+
+IDS: dict[str, Any] = {
+    "entity": {"key": "login", "fields": {"teams": None}},
+    "teams": {"fields": {"title": {"required": True}, "members": {"many": True}}},
+    "user": {"attributes": {"groups.value": None}},
+    "group": {
+        "attributes": {
+            "members.value": {"field": "members", "reference": ["User", "Group"], "by": "@id", "show": "title"}
+        }
+    },
+}
+"""Teams that hold the ids of their members, who may be people or teams."""
+
+
+async def test_a_list_may_hold_ids(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored is the id; members of both types are resolved in one look-up, and found by filters (DESIGN §6)."""
+    client = await serve("full", **IDS)
+    ada, bob = await client.user("ada", title="Chief"), await client.user("bob")
+    inner = await client.group("Inner", ada)
+    outer = await client.group("Outer", bob, inner)
+    held = natively(client.world, "teams", await key_of(client, "Group", outer))["members"]
+    assert set(held) == {bob, inner}
+    counted = Counted(client, monkeypatch)
+    found = (await client.search("Group"))["Resources"]
+    assert counted.calls == {"identify": 1, "find": 1}
+    shown = {one["displayName"]: {e["value"]: (e["type"], e.get("display")) for e in one["members"]} for one in found}
+    assert shown == {
+        "Inner": {ada: ("User", "Chief")},
+        "Outer": {bob: ("User", None), inner: ("Group", "Inner")},
+    }
+    assert await client.found(f'members.value eq "{inner}"', "Group") == [outer]
+    assert await client.found(f'members[value eq "{ada}"]', "Group") == [inner]
+    assert client.world.recorder.hidden_ones == {}
+    with refused(400, "invalidValue"):
+        await client.patch("Group", outer, add("members", refs("6a1f3c2e-0000-8000-8000-000000000000")))
+
+
+async def test_an_id_outlives_no_account(serve: Serve) -> None:
+    """A leaver vanishes from lists of ids, and whoever is given the same login later is not in them (R-L3)."""
+    client = await serve("full", **IDS)
+    ada, bob = await client.user("ada"), await client.user("bob")
+    group = await client.group("Staff", ada, bob)
+    await client.delete("User", ada)
+    assert members_of(await client.body("Group", group)) == {bob}
+    assert client.world.recorder.hidden_ones["User"] >= 1
+    again = await client.user("ada")
+    assert again != ada
+    assert await key_of(client, "User", again) == "ada"
+    assert members_of(await client.body("Group", group)) == {bob}
+    assert await client.found(f'members.value eq "{again}"', "Group") == []
+    await client.patch("Group", group, {"op": "remove", "path": f'members[value eq "{ada}"]'})
+    assert members_of(await client.body("Group", group)) == {bob}
