@@ -98,6 +98,19 @@ class Path:
             return document.get(steps[0].name) if isinstance(document, dict) else None
         return _read(document, steps)
 
+    def leads(self, document: Any) -> bool:
+        """Tell whether the document has the place, if only to say that nothing is there: null, or an empty list or
+        object, in it or on the way to it."""
+        for step in self.steps:
+            if document in (None, [], {}):
+                return True
+            if not isinstance(step, Name):
+                return isinstance(document, list)
+            if not isinstance(document, dict) or step.name not in document:
+                return False
+            document = document[step.name]
+        return True
+
     def place(self, document: Any, value: Any) -> Any:
         """Place a value and give the document, which is altered where it can be and made anew where it cannot.
 

@@ -75,7 +75,10 @@ class Rule:
             found = answer.headers.get(name.lower())
             if found is None or (value is not None and found != value):
                 return False
-        return self.at is None or self._found(self.at.read(reply.peek()))
+        if self.at is None:
+            return True
+        found = self.at.read(reply.peek())
+        return isinstance(reply.peek(), dict) and found is None if settings.absent else self._found(found)
 
     def _found(self, found: Any) -> bool:
         settings = self.settings

@@ -70,6 +70,7 @@ class ErrorSettings(Section):
         default=None, description="It is this, or one of these."
     )
     contains: str | None = Field(default=None, description="It is a text with this in it, in capitals or not.")
+    absent: bool = Field(default=False, description="It is not there, as in an answer to something else.")
     means: Meaning = Field(
         description="`not_found`, `conflict`, `stale`, `rejected`, `denied`, `unsupported`, `unavailable`; `expired`: "
         "log in again and repeat; `unchanged`: done before; `ok`: no error."
@@ -85,8 +86,10 @@ class ErrorSettings(Section):
     def _conditions(self) -> ErrorSettings:
         if not (self.status or self.header or self.at is not None):
             raise ValueError("an error is recognised by status, header or at")
-        if self.at is None and (self.equals is not None or self.contains is not None):
-            raise ValueError("equals and contains need at")
+        if self.at is None and (self.equals is not None or self.contains is not None or self.absent):
+            raise ValueError("equals, contains and absent need at")
+        if self.absent and (self.equals is not None or self.contains is not None):
+            raise ValueError("what is absent neither equals nor contains anything")
         return self
 
 

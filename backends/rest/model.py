@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.contract import BackendError, Field, NotFoundError, RejectedError, Row, Value, Write
+from backends.contract import BackendError, Field, NotFoundError, RejectedError, Row, UnavailableError, Value, Write
 from backends.kit.evaluate import rows
 from backends.kit.paths import Name, Path, listed
 from backends.kit.wire import TYPES, Wire, WireError
@@ -183,7 +183,7 @@ class Entity:
     described: Mapping[str, Field] = field(repr=False)
 
     def key_of(self, document: Any) -> str:
-        """Read a record's key; raise `BackendError` if it has none."""
+        """Read a record's key; raise as `key_at` does."""
         return key_at(self.key, document)
 
     def sent(self, key: str) -> str | int:
@@ -214,12 +214,15 @@ class Entity:
 
 
 def key_at(path: Path, document: Any) -> str:
-    """Read a key; raise `BackendError` if there is none."""
+    """Read a key. Raise `BackendError` if a record has none, and `UnavailableError` if it is no record at all: then the
+    answer comes from something else than the system that was described."""
     found = path.read(document)
     if isinstance(found, str) and found:
         return found
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found)
+    if path.steps and not isinstance(document, dict):
+        raise UnavailableError("the system's answer holds no records")
     raise BackendError("the system gave a record without a key")
 
 

@@ -6,7 +6,17 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from backends.contract import KEY, BackendError, Capabilities, NotFoundError, Page, Query, Record, UnsupportedError
+from backends.contract import (
+    KEY,
+    BackendError,
+    Capabilities,
+    NotFoundError,
+    Page,
+    Query,
+    Record,
+    UnavailableError,
+    UnsupportedError,
+)
 from backends.kit.paging import decode, encode, page
 from backends.kit.queries import admit
 from backends.kit.together import together
@@ -50,6 +60,9 @@ class Reading:
             return await self._listed(key)
         reply = await self._exchange.call(entity.get, {"key": entity.sent(key)})
         document = entity.record.read(reply.document)
+        if document is None and not entity.record.leads(reply.document):
+            # Neither a record nor "none": whoever takes this for a record that is gone forgets accounts that live.
+            raise UnavailableError("the system's answer holds no record where its settings say")
         if document in (None, [], {}):
             raise NotFoundError("there is no such record")
         document = document[0] if isinstance(document, list) else document

@@ -131,3 +131,27 @@ def test_any_text_is_a_path_or_an_error(text: str) -> None:
         return
     path.read(DOCUMENT)
     path.read([1, [2]])
+
+
+@pytest.mark.parametrize(
+    ("text", "document", "leads"),
+    [
+        ("", {"a": 1}, True),
+        ("data", {"data": None}, True),
+        ("data", {}, True),
+        ("data", None, True),
+        ("data", [], True),
+        ("data", {"notice": "closed"}, False),
+        ("data", "closed", False),
+        ("data", ["closed"], False),
+        ("data.user", {"data": {}}, True),
+        ("data.user", {"data": {"text": "closed"}}, False),
+        ("data[0]", {"data": []}, True),
+        ("data[0].user", {"data": [{"user": 1}]}, True),
+        ("data[id=7]", {"data": {"text": "closed"}}, False),
+        ("data[*].id", {"text": "closed"}, False),
+    ],
+)
+def test_nothing_said_and_nothing_said_of_it(text: str, document: Any, leads: bool) -> None:
+    """A document that says "none" has the place; one that is about something else has not."""
+    assert Path.parse(text).leads(document) is leads

@@ -16,6 +16,7 @@ from backends.contract import (
     ConflictError,
     DeniedError,
     NotFoundError,
+    Query,
     RejectedError,
     StaleError,
     UnavailableError,
@@ -102,6 +103,9 @@ async def test_retry_after_is_passed_on(status: int) -> None:
         ({"status": "4xx", "means": "unsupported"}, (404, "<html>"), UnsupportedError),
         ({"status": [404, 405], "means": "denied"}, (405, ""), DeniedError),
         ({"status": 503, "means": "expired"}, (503, ""), UnavailableError),
+        ({"at": "id", "absent": True, "means": "denied"}, (200, '{"notice": "closed"}'), DeniedError),
+        ({"at": "id", "absent": True, "means": "denied"}, (404, "<html>"), NotFoundError),
+        ({"at": "id", "absent": True, "means": "denied"}, (404, '{"id": 7}'), NotFoundError),
     ],
 )  # fmt: skip
 async def test_answers_are_recognised_by_what_they_have(rule: Any, answer: Any, error: type[BackendError]) -> None:
@@ -139,6 +143,39 @@ async def test_garbage_is_an_error_and_never_a_record(body: str) -> None:
     async with scripted(answering(200, body), SETTINGS) as (backend, _):
         with pytest.raises(BackendError):
             await backend.get("people", "7", FIELDS)
+
+
+async def test_an_answer_about_something_else_is_no_missing_record() -> None:
+    """Where the record should be there is nothing, not even "none": the account is not told to be gone, or the gateway
+    would forget it (promise 3). Null and emptiness do say so."""
+    people = described(get={"path": "/people/{key}", "record": "data"})
+    for body, error in (
+        ('{"notice": "closed for the night"}', UnavailableError),
+        ('["closed", "for the night"]', UnavailableError),
+        ('{"data": ["closed"]}', UnavailableError),
+        ('{"data": "closed"}', UnavailableError),
+        ('{"data": null}', NotFoundError),
+        ('{"data": []}', NotFoundError),
+        ("{}", NotFoundError),
+        ("null", NotFoundError),
+    ):
+        async with scripted(answering(200, body), people) as (backend, _):
+            with pytest.raises(BackendError) as caught:
+                await backend.get("people", "7", FIELDS)
+            assert type(caught.value) is error, body
+
+
+async def test_a_list_without_its_array_is_empty_unless_it_is_said_not_to_be() -> None:
+    """Many systems leave an empty array out; where one never does, a rule tells its answers from others'."""
+    list_of = {"path": "/people", "records": "items"}
+    absent = {"errors": [{"at": "items", "absent": True, "means": "unavailable"}]}
+    for listing, works in ((list_of, True), ({**list_of, **absent}, False)):
+        async with scripted(answering(200, '{"notice": "closed"}'), described(list=listing)) as (backend, _):
+            if works:
+                assert list((await backend.search("people", Query(FIELDS))).records) == []
+            else:
+                with pytest.raises(UnavailableError):
+                    await backend.search("people", Query(FIELDS))
 
 
 async def test_a_garbled_answer_to_a_write_leaves_it_open() -> None:
