@@ -55,6 +55,10 @@ class Demo:
     logged: list[Mapping[str, Any]] = field(default_factory=list)
     token: str = DEMO_TOKEN
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Tell hypothesis who this is, and not all it consists of."""
+        printer.text("demo")
+
     @property
     def url(self) -> str:
         return self.served.tenant_url(TENANT)

@@ -85,9 +85,9 @@ class Leaf:
     def _native(self, value: Any, there: Any) -> tuple[Any, Any]:
         required = self.field is not None and self.field.required
         try:
-            if value is None and self._is_flag and self.chain.read(there) is True:
+            if value is None and self._is_flag and (known := self.chain.read(there)) is not None:
                 # Unassigned is as good as false; a column that must hold something can only say the latter.
-                return self.chain.write(False, there)
+                return self.chain.write(False, there) if known else (there, known)
             native, back = self.chain.write(value, there)
         except Refused as error:
             raise invalid(self.where, error.reason) from None
