@@ -27,6 +27,7 @@ from backends.contract import (
     WritableBackend,
 )
 from backends.kit.settings_errors import SettingsError
+from backends.pools import Pool
 from backends.sql.abilities import abilities
 from backends.sql.compilation import compiled
 from backends.sql.engines import Engines, dialect_of
@@ -37,6 +38,7 @@ from backends.sql.reading import Reading
 from backends.sql.reflection import Schema, split
 from backends.sql.sessions import Sessions
 from backends.sql.settings import SqlSettings
+from backends.sql.usage import Usage
 from backends.sql.writing import Writing
 
 PING: sa.Executable = sa.select(sa.literal_column("1"))
@@ -68,6 +70,8 @@ class SqlBackend(WritableBackend[SqlSettings]):
         self._clock = time.monotonic
         self._fresh = 0.0
         self._sessions: Sessions | None = None
+        self._copies: Sessions | None = None
+        self._usages: tuple[Usage, ...] = ()
         self._served: Mapping[str, _Served] = {}
         self._abilities = {name: abilities(name, settings, self._entity) for name in settings.entities}
 
@@ -75,7 +79,8 @@ class SqlBackend(WritableBackend[SqlSettings]):
         """Open the pool and compile the entities; raise `SettingsError` for a name the schema does not have."""
         await self.stop()
         self._engines = Engines.of(self.settings, self._dialect, self.context.name)
-        sessions = Sessions(self._engines.whole, self._engines.single, self._dialect)
+        used = Usage("main", self._engines.limit(self.settings.pool))
+        sessions = Sessions(self._engines.whole, self._engines.single, self._dialect, used)
         async with sessions.reading() as session:
             entities = await session.connection.run_sync(self._compiled)
         returning = self._engines.single.dialect.insert_returning
@@ -83,18 +88,23 @@ class SqlBackend(WritableBackend[SqlSettings]):
         for name, entity in entities.items():
             reading = Reading(entity, self._dialect)
             served[name] = _Served(entity, reading, Writing(entity, self._dialect, reading, returning=returning))
-        self._served, self._sessions = served, sessions
+        self._served, self._sessions, self._usages = served, sessions, (used,)
         if self.settings.replica is not None:
             copy = self.settings.model_copy(update={"url": self.settings.replica})
             self._copy = Engines.of(copy, self._dialect, self.context.name)
+            used = Usage("replica", self._copy.limit(self.settings.pool))
+            self._copies = Sessions(self._copy.whole, self._copy.single, self._dialect, used)
+            self._usages = (*self._usages, used)
 
     async def stop(self) -> None:
         """Close the pool."""
         engines, self._engines = self._engines, None
         copy, self._copy = self._copy, None
         sessions, self._sessions = self._sessions, None
-        if sessions is not None:
-            await sessions.settle()
+        copies, self._copies = self._copies, None
+        for one in (sessions, copies):
+            if one is not None:
+                await one.settle()
         if engines is not None:
             await engines.dispose()
         if copy is not None:
@@ -119,10 +129,9 @@ class SqlBackend(WritableBackend[SqlSettings]):
 
     async def search(self, entity: str, query: Query) -> Page:
         served = self._find(entity)
-        if self._copy is not None and self._clock() >= self._fresh:
+        if self._copies is not None and self._clock() >= self._fresh:
             try:
-                copies = Sessions(self._copy.whole, self._copy.single, self._dialect)
-                return await copies.read(lambda session: served.reading.search(session, query))
+                return await self._copies.read(lambda session: served.reading.search(session, query))
             except UnavailableError:
                 pass  # the original is there too, and says so itself if it is not
         return await self._open().read(lambda session: served.reading.search(session, query))
@@ -151,6 +160,15 @@ class SqlBackend(WritableBackend[SqlSettings]):
         sessions = self._writing()
         alone = writing.deletes_alone and expect is None
         await sessions.write(lambda session: writing.delete(session, key, expect), alone=alone)
+
+    def renamed(self, entity: str, key: str, change: Change) -> str:
+        """Tell the key of a record once a change is made: another one if a column of the key is set."""
+        served = self._served.get(entity)
+        return key if served is None else served.writing.renamed(key, change)
+
+    def pools(self) -> Sequence[Pool]:
+        """Tell how full the pool is, and that of the copy; of none before the first start."""
+        return [usage.told() for usage in self._usages]
 
     def explain(self, entity: str, operation: str, *arguments: Any) -> Sequence[NativeCall]:
         """Write down the statements of an operation without sending any; the backend must have been started once, for

@@ -20,7 +20,7 @@ from backends.sql.dialects.sqlite import READ_ONLY, SQLite, opened
 from backends.sql.fast import FastEngine, fast_engine
 from backends.sql.local import LocalEngine
 from backends.sql.sessions import Engine
-from backends.sql.settings import SqlSettings
+from backends.sql.settings import PoolSettings, SqlSettings
 from backends.sql.threads import ThreadedEngine, threaded
 
 DIALECTS: dict[str, type[Dialect]] = {
@@ -102,13 +102,22 @@ class Engines:
             return cls(whole, whole.execution_options(isolation_level="AUTOCOMMIT"))
         return cls(whole, engine_of(settings, dialect, name, autocommit=True))
 
+    @property
+    def apart(self) -> bool:
+        """Whether each of the two has a pool of its own."""
+        return self.single.sync_engine.pool is not self.whole.sync_engine.pool
+
+    def limit(self, pool: PoolSettings) -> int:
+        """Tell how many connections there may be."""
+        return (pool.size + pool.overflow) * (2 if self.apart else 1)
+
     async def dispose(self) -> None:
         """Close all connections."""
         if isinstance(self.whole, FastEngine | LocalEngine):
             await self.whole.dispose()
             return
         await self.whole.dispose()
-        if self.single.sync_engine.pool is not self.whole.sync_engine.pool:
+        if self.apart:
             await self.single.dispose()
 
 

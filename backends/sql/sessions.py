@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
@@ -18,6 +18,7 @@ from backends.sql.fast import FastConnection, FastEngine
 from backends.sql.faults import NOWHERE, Fault, Places, contract_error
 from backends.sql.local import Direct, LocalConnection, LocalEngine, driven
 from backends.sql.threads import ThreadedConnection, ThreadedEngine
+from backends.sql.usage import Usage
 
 NATIVE = (
     sa.exc.SQLAlchemyError,
@@ -111,13 +112,14 @@ class Sessions:
     """Hands out sessions of one pool of connections.
 
     `reading` and `single` need no transaction: each statement is whole by itself, and costs one round trip. `whole` is
-    a transaction, committed at its end or rolled back.
+    a transaction, committed at its end or rolled back. `usage` counts who has a connection, and who waits for one.
     """
 
-    def __init__(self, whole: Engine, single: Engine, dialect: Dialect) -> None:
+    def __init__(self, whole: Engine, single: Engine, dialect: Dialect, usage: Usage) -> None:
         self._whole = whole
         self._single = single
         self._dialect = dialect
+        self._usage = usage
         self._settling: set[asyncio.Future[Any]] = set()
 
     async def read(self, work: Work[T]) -> T:
@@ -156,14 +158,18 @@ class Sessions:
             finally:
                 connection.end()
 
+        asked = self._usage.ask()
         try:
             await engine.enter()
         except NATIVE as error:
             raise self._unreachable(error) from error
+        finally:
+            self._usage.answer(asked)
+        self._usage.take()
         running = engine.run(run)
         self._settling.add(running)
         running.add_done_callback(self._settling.discard)
-        running.add_done_callback(lambda _: engine.leave())
+        running.add_done_callback(lambda _: self._left(engine))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -199,12 +205,24 @@ class Sessions:
             yield session
         finally:
             if session.unfinished is not None:
-                self._later(_end(session.unfinished, connection))
+                self._later(self._ended(session.unfinished, connection))
             else:
                 await self._closed(connection)
 
+    def _left(self, engine: LocalEngine) -> None:
+        engine.leave()
+        self._usage.give()
+
     async def _connected(self, engine: Engine) -> Connection:
-        connection = engine.connect()
+        asked = self._usage.ask()
+        try:
+            connection = await self._opened(engine.connect())
+        finally:
+            self._usage.answer(asked)
+        self._usage.take()
+        return connection
+
+    async def _opened(self, connection: Connection) -> Connection:
         if not self._dialect.threads:
             try:
                 return await connection.start()
@@ -217,24 +235,40 @@ class Sessions:
             raise self._unreachable(error) from error
         except asyncio.CancelledError:
             if not opening.done():
-                self._later(_end(opening, connection))
+                self._usage.take()
+                self._later(self._ended(opening, connection))
             elif not opening.cancelled() and opening.exception() is None:
+                self._usage.take()
                 await self._closed(connection)
             raise
 
     async def _closed(self, connection: Connection) -> None:
         """Give a connection back; what was not committed is undone."""
         if isinstance(connection, FastConnection):
-            await connection.close()  # asyncpg's pool takes care itself that this is not cut off
+            try:
+                await connection.close()  # asyncpg's pool takes care itself that this is not cut off
+            finally:
+                self._usage.give()
             return
         closing = asyncio.ensure_future(connection.close())
         self._settling.add(closing)
         closing.add_done_callback(self._settling.discard)
+        closing.add_done_callback(lambda _: self._usage.give())
         try:
             await asyncio.shield(closing)
         except NATIVE:
             # What the call did is settled by now, and a connection that cannot be given back is thrown away.
             await connection.invalidate()
+
+    async def _ended(self, unfinished: asyncio.Future[Any], connection: Connection) -> None:
+        """Wait for work nobody waits for any more, then give its connection back, undoing what was not committed."""
+        try:
+            with suppress(*NATIVE):  # nobody is left to be told
+                await unfinished
+            if not connection.closed:
+                await connection.close()
+        finally:
+            self._usage.give()
 
     def _unreachable(self, error: BaseException) -> BackendError:
         """Nothing was sent before the connection was there."""
@@ -248,16 +282,6 @@ class Sessions:
 
 async def _open(connection: Connection) -> Connection:
     return await connection.start()
-
-
-async def _end(unfinished: asyncio.Future[Any], connection: Connection) -> None:
-    """Wait for work nobody waits for any more, then give its connection back, undoing what was not committed."""
-    try:
-        await unfinished
-    except NATIVE:
-        pass  # nobody is left to be told
-    if not connection.closed:
-        await connection.close()
 
 
 def translated(

@@ -70,7 +70,6 @@ OVERVIEW = Dashboard(
         Panel("Failing tenants", ((f'topk(5, sum by (tenant) (rate({REQUESTS}{{status="5xx"}}[5m])))', "{{tenant}}"),), "reqps"),
         Panel("Backend time, p99", ((quantile(0.99, CALL_SECONDS, "", "backend"), "{{backend}}"),), "s"),
         Panel("Event loop lag, p99", ((quantile(0.99, "scim_gateway_loop_lag_seconds_bucket", "", "instance"), "{{instance}}"),), "s"),
-        Panel("Tokens: days left", (("min by (tenant, token) ((scim_gateway_token_expiry_timestamp_seconds - time()) / 86400)", "{{tenant}} {{token}}"),), "d", "bargauge", steps=((None, "red"), (3, "orange"), (30, "green"))),
         Panel("Configurations read anew, last hour", (("sum by (outcome) (increase(scim_gateway_reloads_total[1h]))", "{{outcome}}"),), "short", text="A refused one leaves the old one serving; the log says file and line."),
         Panel("Versions", (("count by (version, python) (scim_gateway_build_info)", "{{version}} on Python {{python}}"),), "short", "bargauge"),
     ),
@@ -86,7 +85,9 @@ BACKEND = Dashboard(
         Panel("Calls by operation", ((f'sum by (entity, operation) (rate({CALLS}{{backend="$backend"}}[5m]))', "{{entity}} {{operation}}"),), "ops"),
         Panel("Time, p50 and p99", ((quantile(0.5, CALL_SECONDS, 'backend="$backend"', "backend"), "p50"), (quantile(0.99, CALL_SECONDS, 'backend="$backend"', "backend"), "p99")), "s"),
         Panel("p99 by operation", ((quantile(0.99, CALL_SECONDS, 'backend="$backend"', "operation"), "{{operation}}"),), "s"),
-        Panel("Calls under way, waiting, and how many may be", (('sum(scim_gateway_backend_calls_in_flight{backend="$backend"})', "under way"), ('sum(scim_gateway_backend_calls_waiting{backend="$backend"})', "waiting"), ('sum(scim_gateway_backend_calls_limit{backend="$backend"})', "limit")), text="Calls that wait for long mean that the system is slower than what is asked of it."),
+        Panel("Calls under way, waiting, and how many may be", (('sum(scim_gateway_backend_calls_in_flight{backend="$backend"})', "under way"), ('sum(scim_gateway_backend_calls_waiting{backend="$backend"})', "waiting"), ('sum(scim_gateway_backend_calls_limit{backend="$backend"})', "limit"), ('sum(scim_gateway_backend_queue_limit{backend="$backend"})', "may wait")), text="Calls that wait for long mean that the system is slower than what is asked of it; beyond what may wait some are sent away, reads of many and creates first."),
+        Panel("Pool: connections used, waited for, and how many there may be", (('sum by (pool) (scim_gateway_backend_pool_used{backend="$backend"})', "{{pool}} used"), ('sum by (pool) (scim_gateway_backend_pool_waiting{backend="$backend"})', "{{pool}} waiting"), ('sum by (pool) (scim_gateway_backend_pool_limit{backend="$backend"})', "{{pool}} limit")), text="Of SQL backends: the others have no pool beside the places of the panel above."),
+        Panel("Pool: seconds waited for a connection, per second", (('sum by (pool) (rate(scim_gateway_backend_pool_wait_seconds_total{backend="$backend"}[5m]))', "{{pool}}"),), "s", text="1 means that at any moment one call waits; opening a new connection counts as waiting for it."),
         Panel("Calls that did not come to an answer", ((f'sum by (outcome) (rate({CALLS}{{backend="$backend",outcome=~"unavailable|error|refused|cancelled"}}[5m]))', "{{outcome}}"),), "ops"),
     ),
     (("backend", "Backend", "label_values(scim_gateway_backend_reached, backend)"),),
@@ -118,7 +119,24 @@ IDENTITY = Dashboard(
         Panel("Look-ups that went to the store", (('sum by (outcome) (rate(scim_gateway_identity_lookups_total{layer="store"}[5m]))', "{{outcome}}"),), "ops"),
     ),
 )  # fmt: skip
-DASHBOARDS = (OVERVIEW, BACKEND, TENANT, IDENTITY)
+ACCESS = Dashboard(
+    "scim-gateway-access",
+    "SCIM gateway / Access and audit",
+    "Who gets in and with what, what is about to end, what is held back, and whether the trail is written.",
+    (
+        Panel("Audit lines lost, last hour", (("sum(increase(scim_gateway_audit_failures_total[1h]))", ""),), "short", "stat", 6, 4, "Changes that were made and left no line in the trail.", ((None, "green"), (1, "red"))),
+        Panel("Brakes that hold", (("sum(scim_gateway_brake_engaged)", ""),), "short", "stat", 6, 4, "Mass changes that wait for an operator.", ((None, "green"), (1, "red"))),
+        Panel("Brakes", (("max by (tenant, kind) (scim_gateway_brake_engaged)", "{{tenant}} {{kind}}"),), "short", "timeseries", 12, 4, "1 while a brake holds changes back."),
+        Panel("Refused for a rate, a share or a brake", (("sum by (tenant, reason) (rate(scim_gateway_limited_total[5m]))", "{{tenant}} {{reason}}"),), "reqps", text="Answered 429. Deactivations are among them only where a brake holds."),
+        Panel("Authentications", (("sum by (method, outcome) (rate(scim_gateway_authentications_total[5m]))", "{{method}} {{outcome}}"),), "reqps"),
+        Panel("Tokens: days left", (("min by (tenant, token) ((scim_gateway_token_expiry_timestamp_seconds - time()) / 86400)", "{{tenant}} {{token}}"),), "d", "bargauge", steps=((None, "red"), (3, "orange"), (30, "green"))),
+        Panel("Tokens: age in days", (("max by (tenant, token) ((time() - scim_gateway_token_created_timestamp_seconds) / 86400)", "{{tenant}} {{token}}"),), "d", "bargauge", text="Of tokens whose `created` is in the configuration.", steps=((None, "green"), (365, "orange"))),
+        Panel("Tokens: days since the last use", (("min by (tenant, token) ((time() - scim_gateway_token_last_use_timestamp_seconds) / 86400)", "{{tenant}} {{token}}"),), "d", "bargauge", text="One that is not here was not used since the processes started: it may be one that can go."),
+        Panel("Certificates: days left", (("min by (listener) ((scim_gateway_certificate_expiry_timestamp_seconds - time()) / 86400)", "{{listener}}"),), "d", "bargauge", text="Where the gateway ends TLS itself.", steps=((None, "red"), (7, "orange"), (21, "green"))),
+        Panel("Keys of issuers: age", (("max by (tenant, issuer) (scim_gateway_jwks_age_seconds)", "{{tenant}} {{issuer}}"),), "s", text="Where tokens of issuers are believed; a day means that they could not be fetched for that long.", steps=((None, "green"), (86400, "red"))),
+    ),
+)  # fmt: skip
+DASHBOARDS = (OVERVIEW, BACKEND, TENANT, IDENTITY, ACCESS)
 
 
 def render(dashboard: Dashboard) -> dict[str, Any]:

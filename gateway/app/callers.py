@@ -160,7 +160,10 @@ def static_tokens(sections: Sequence[TokenSettings], now: Now) -> StaticTokens:
     """Know callers by the bearer tokens of the configuration."""
     named = enumerate(sections, start=1)
     return StaticTokens(
-        [StaticToken(one.sha256, one.name or f"token-{place}", one.expires, permissions(one)) for place, one in named],
+        [
+            StaticToken(one.sha256, one.name or f"token-{place}", one.expires, permissions(one), one.created)
+            for place, one in named
+        ],
         now=now,
     )
 

@@ -153,16 +153,20 @@ async def serve(
 
 
 async def serve_admin(
-    bound: Bound | BoundHere, gateway: Gateway, observer: ServerObserver, section: AdminSettings
+    bound: Bound | BoundHere,
+    gateway: Gateway,
+    observer: ServerObserver,
+    section: AdminSettings,
+    worker: int | None = None,
 ) -> Runner:
-    """Serve the plane of operators on an address."""
+    """Serve the plane of operators on an address; `worker` is the number of this process among several."""
     if gateway.counters is None:
         raise RuntimeError("the gateway has not been started")
     application = create_admin_application(
         gateway.holder,
         operators(section.tokens, utc_now),
         observer,
-        functools.partial(status, gateway),
+        functools.partial(status, gateway, worker),
         gateway.counters.tallies,
         clock=asyncio.get_running_loop().time,
     )

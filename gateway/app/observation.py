@@ -13,6 +13,7 @@ from cryptography import x509
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from structlog.typing import FilteringBoundLogger
 
+from backends.pools import Pool, Pooled
 from gateway.app.gateway import Gateway
 from gateway.engine.breaker import State
 from gateway.engine.guard import Guard
@@ -36,10 +37,17 @@ Readings = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 
 
 class Observation(TelemetryObserver):
-    """Fulfils the observers of all rooms, and those of `contact`."""
+    """Fulfils the observers of all rooms, and those of `contact`. `worker` is this process's number among several."""
 
-    def __init__(self, logger: FilteringBoundLogger, registry: CollectorRegistry, spans: Spans | None = None) -> None:
+    def __init__(
+        self,
+        logger: FilteringBoundLogger,
+        registry: CollectorRegistry,
+        spans: Spans | None = None,
+        worker: int | None = None,
+    ) -> None:
         self.registry = registry
+        self.worker = worker
         self.spans = spans or NoSpans()
         self.metrics = Metrics(registry)
         self.logger = logger
@@ -59,7 +67,7 @@ class Observation(TelemetryObserver):
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
-        return cls(logger, registry, spans)
+        return cls(logger, registry, spans, worker)
 
     def backend_reached(self, backend: str) -> None:
         """Tell of a first contact."""
@@ -123,7 +131,13 @@ class Observation(TelemetryObserver):
         self.metrics.read("backend_calls_in_flight", lambda: _guards(gateway, lambda guard: guard.under_way))
         self.metrics.read("backend_calls_waiting", lambda: _guards(gateway, lambda guard: guard.waiting))
         self.metrics.read("backend_calls_limit", lambda: _guards(gateway, lambda guard: guard.concurrency))
+        self.metrics.read("backend_queue_limit", lambda: _guards(gateway, lambda guard: guard.queue))
+        self.metrics.read("backend_pool_used", lambda: _pools(gateway, lambda pool: pool.used))
+        self.metrics.read("backend_pool_limit", lambda: _pools(gateway, lambda pool: pool.limit))
+        self.metrics.read("backend_pool_waiting", lambda: _pools(gateway, lambda pool: pool.waiting))
+        self.metrics.read("backend_pool_wait_seconds", lambda: _pools(gateway, lambda pool: pool.waited))
         self.metrics.read("identity_cache_usable", lambda: [((), float(gateway.identities.cache_usable))])
+        self.metrics.read("token_created_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.created))
         self.metrics.read("token_expiry_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.expiries))
         self.metrics.read("token_last_use_timestamp_seconds", lambda: _tokens(gateway, lambda tokens: tokens.last_used))
         self.metrics.read("certificate_expiry_timestamp_seconds", _certificate(settings.server))
@@ -169,6 +183,13 @@ def _breakers(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:
 def _guards(gateway: Gateway, count: Callable[[Guard], int]) -> Iterable[tuple[tuple[str, ...], float]]:
     for name, guard in gateway.guards.items():
         yield (name,), float(count(guard))
+
+
+def _pools(gateway: Gateway, count: Callable[[Pool], float]) -> Iterable[tuple[tuple[str, ...], float]]:
+    """Give what backends with pools of their own tell of them."""
+    for name, backend in gateway.blueprint.backends.items():
+        for pool in backend.pools() if isinstance(backend, Pooled) else ():
+            yield (name, pool.name), float(count(pool))
 
 
 def _reached(gateway: Gateway) -> Iterable[tuple[tuple[str, ...], float]]:

@@ -129,5 +129,7 @@ class Serving:
         if settings.metrics is not None and self._sockets.metrics is not None:
             metrics = await listeners.serve_metrics(self._sockets.metrics, self._observation.registry, settings.metrics)
         if settings.admin is not None and self._sockets.admin is not None:
-            admin = await listeners.serve_admin(self._sockets.admin, gateway, self._observation, settings.admin)
+            admin = await listeners.serve_admin(
+                self._sockets.admin, gateway, self._observation, settings.admin, self._observation.worker
+            )
         return metrics, admin

@@ -18,10 +18,11 @@ brake = typer.Typer(no_args_is_help=True)
 
 
 def status(config: Where, token_file: TokenFile = None, as_json: AsJson = False) -> None:
-    """Print the state of a running gateway: store, backends, tenants, brakes.
+    """Print the state of a running gateway: store, cache, backends, tenants, brakes.
 
-    It is asked over its plane of operators (`admin:` of the configuration), with an operator's token. Ends with 1 if
-    the store cannot be used, a backend was never reached or is left alone (its breaker is not closed).
+    It is asked over its plane of operators (`admin:` of the configuration), with an operator's token. Of several
+    workers the one that takes the connection answers, and says which it is. Ends with 1 if the store cannot be used, a
+    backend was never reached or is left alone (its breaker is not closed).
     """
     found = ask(config, token_file, "GET", "/status")
     typer.echo(_json(found) if as_json else "\n".join(_state(found)))
@@ -94,7 +95,7 @@ def release(
 
 
 def last_use(config: Where, token_file: TokenFile = None, as_json: AsJson = False) -> None:
-    """Print when each tenant's tokens end, and when they were last used.
+    """Print when each tenant's tokens were made and end, and when they were last used.
 
     Told is what the process that answers has seen since it started; the metric
     `scim_gateway_token_last_use_timestamp_seconds` has all processes. An old token nobody uses any more can go.
@@ -107,7 +108,8 @@ def last_use(config: Where, token_file: TokenFile = None, as_json: AsJson = Fals
         for one in tokens:
             ends = f"ends {one['expires']}" if one["expires"] else "has no end"
             used = f"last used {one['last_used']}" if one["last_used"] else "not used yet"
-            typer.echo(f"{tenant}: {one['name']}  {ends}, {used}")
+            made = f"made {one['created']}, " if one["created"] else ""
+            typer.echo(f"{tenant}: {one['name']}  {made}{ends}, {used}")
 
 
 def _json(found: Any) -> str:
@@ -116,8 +118,10 @@ def _json(found: Any) -> str:
 
 def _state(found: Mapping[str, Any]) -> Iterator[str]:
     """Write the state one thing a line, what is not well in capitals."""
-    yield f"scim-gateway {found['version']} on Python {found['python']}"
+    worker = "" if found["worker"] is None else f", worker {found['worker']}"
+    yield f"scim-gateway {found['version']} on Python {found['python']}{worker}"
     yield f"store      {_marked(found['store'], 'usable')}"
+    yield f"cache      {_marked(found['cache'], 'usable', 'in process')}"
     for name, one in found["backends"].items():
         reached = "reached" if one["reached"] else "NOT REACHED YET"
         error = f": {one['error']}" if "error" in one else ""
@@ -130,5 +134,5 @@ def _state(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"brake      {name} are HELD"
 
 
-def _marked(word: str, well: str) -> str:
-    return word if word == well else word.upper()
+def _marked(word: str, *well: str) -> str:
+    return word if word in well else word.upper()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
@@ -31,6 +31,7 @@ def new(
     lines = [f"      - sha256: {digest}"]
     if name:
         lines.append(f"        name: {_quoted(name)}")
+    lines.append(f"        created: {datetime.now(UTC).date().isoformat()}")
     if expires:
         lines.append(f"        expires: {_day(expires).isoformat()}")
     typer.echo("The token, shown this once; give it to the identity provider:\n")

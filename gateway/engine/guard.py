@@ -126,6 +126,11 @@ class Guard:
         return self._bounds.concurrency
 
     @property
+    def queue(self) -> int:
+        """How many calls may wait for a place before some are sent away."""
+        return self._bounds.waiting
+
+    @property
     def started(self) -> bool:
         """Whether the backend was reached at least once."""
         return self._reaching.started

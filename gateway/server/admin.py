@@ -3,7 +3,7 @@
 ::
 
     GET  /status            what the composition root tells of backends, store, cache and tenants
-    GET  /tokens            when each tenant's static tokens end and were last used by this process
+    GET  /tokens            when each tenant's static tokens were made, end, and were last used by this process
     GET  /brake             which brakes hold changes back
     POST /brake/release     {"tenant": "acme", "kind": "deletions"}; every kind where none is named
 """
@@ -130,7 +130,12 @@ def _told(authenticator: Authenticator) -> list[dict[str, Any]]:
     """Tell of static tokens: names and times, never a digest."""
     methods = authenticator.methods if isinstance(authenticator, AnyOf) else (authenticator,)
     return [
-        {"name": name, "expires": _time(method.expiries.get(name)), "last_used": _time(method.last_used.get(name))}
+        {
+            "name": name,
+            "created": _time(method.created.get(name)),
+            "expires": _time(method.expiries.get(name)),
+            "last_used": _time(method.last_used.get(name)),
+        }
         for method in methods
         if isinstance(method, StaticTokens)
         for name in method.names

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from gateway.settings.values import Digest, Instant, IssuerUrl, Model, Network
+from gateway.settings.values import Digest, Instant, IssuerUrl, Model, Moment, Network
 
 Operation = Literal["create", "read", "search", "replace", "patch", "delete"]
 Texts = frozenset[str]
@@ -33,6 +33,7 @@ class TokenSettings(CallerSettings):
         repr=False, description="The SHA-256 of the token in hexadecimal; `scim-gateway token new` prints it."
     )
     name: CallerName | None = Field(None, description="What logs call it.")
+    created: Moment | None = Field(None, description="When it was made: a day, or an instant; its age is a metric.")
     expires: Instant | None = Field(None, description="Until when it holds: the end of a day in UTC, or an instant.")
 
 

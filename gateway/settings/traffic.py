@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.settings.callers import CallerName
-from gateway.settings.values import Digest, Instant, ListenHere, Model
+from gateway.settings.values import Digest, Instant, ListenHere, Model, Moment
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -43,6 +43,7 @@ class AdminTokenSettings(Model):
         repr=False, description="The SHA-256 of the token in hexadecimal; `scim-gateway token new` prints it."
     )
     name: CallerName | None = Field(None, description="What logs call it.")
+    created: Moment | None = Field(None, description="When it was made, for those who look after it.")
     expires: Instant | None = Field(None, description="Until when it holds.")
     read_only: bool = Field(False, description="Whether it may only look.")
 

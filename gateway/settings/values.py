@@ -100,6 +100,15 @@ def place(text: Any) -> Address | SocketPath:
 
 def instant(value: Any) -> Any:
     """Read an instant: a day without a time means the end of that day in UTC. Raise ValueError without a zone."""
+    return _instant(value, timedelta(days=1))
+
+
+def moment(value: Any) -> Any:
+    """Read an instant likewise, but a day without a time means its beginning."""
+    return _instant(value, timedelta())
+
+
+def _instant(value: Any, of_day: timedelta) -> datetime:
     if isinstance(value, str):
         value = _moment(value.strip())
     if isinstance(value, datetime):
@@ -107,7 +116,7 @@ def instant(value: Any) -> Any:
             raise ValueError("say the zone, such as 2027-06-30T12:00:00Z")
         return value.astimezone(UTC)
     if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1)
+        return datetime(value.year, value.month, value.day, tzinfo=UTC) + of_day
     raise ValueError(_INSTANT)
 
 
@@ -175,6 +184,11 @@ Instant = Annotated[
     datetime,
     PlainValidator(instant),
     WithJsonSchema({"type": "string", "examples": ["2027-06-30", "2027-06-30T12:00:00Z"]}),
+]
+Moment = Annotated[
+    datetime,
+    PlainValidator(moment),
+    WithJsonSchema({"type": "string", "examples": ["2026-06-30", "2026-06-30T12:00:00Z"]}),
 ]
 Digest = Annotated[str, AfterValidator(_digest)]
 TenantName = Annotated[str, AfterValidator(_tenant_name)]

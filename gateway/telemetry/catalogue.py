@@ -13,12 +13,12 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 class Metric:
     """One metric.
 
-    A `reading` is a gauge whose values are fetched when somebody scrapes. Labels take their values from the
-    configuration or from closed sets, never from a request (CVE-2026-16100).
+    A `reading` is a gauge and a `tally` a counter whose values are fetched when somebody scrapes. Labels take their
+    values from the configuration or from closed sets, never from a request (CVE-2026-16100).
     """
 
     name: str
-    kind: Literal["counter", "gauge", "histogram", "reading"]
+    kind: Literal["counter", "gauge", "histogram", "reading", "tally"]
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = SECONDS
@@ -26,11 +26,22 @@ class Metric:
     @property
     def full_name(self) -> str:
         """The name as Prometheus shows it."""
-        return f"{PREFIX}{self.name}{'_total' if self.kind == 'counter' else ''}"
+        return f"{PREFIX}{self.name}{'_total' if self.type == 'counter' else ''}"
+
+    @property
+    def type(self) -> str:
+        """The type as Prometheus shows it."""
+        return {"reading": "gauge", "tally": "counter"}.get(self.kind, self.kind)
+
+    @property
+    def fetched(self) -> bool:
+        """Whether its values are fetched when somebody scrapes."""
+        return self.kind in ("reading", "tally")
 
 
 _REQUEST = ("tenant", "resource_type", "operation", "status")
 _BACKEND = ("backend", "entity", "operation", "outcome")
+_POOL = ("backend", "pool")
 
 METRICS: tuple[Metric, ...] = (
     Metric("requests", "counter", "Requests answered, by status class (2xx to 5xx; none: given up).", _REQUEST),
@@ -67,6 +78,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("backend_calls_in_flight", "reading", "Calls to a backend that are under way.", ("backend",)),
     Metric("backend_calls_waiting", "reading", "Calls that wait for a place among them.", ("backend",)),
     Metric("backend_calls_limit", "reading", "How many may be under way at once.", ("backend",)),
+    Metric("backend_queue_limit", "reading", "How many may wait for a place before some are sent away.", ("backend",)),
+    Metric("backend_pool_used", "reading", "Connections of a backend's pool that a call has in its hands.", _POOL),
+    Metric("backend_pool_limit", "reading", "How many connections the pool may have.", _POOL),
+    Metric("backend_pool_waiting", "reading", "Calls that wait for one of its connections, or for a new one.", _POOL),
+    Metric(
+        "backend_pool_wait_seconds", "tally", "Time all calls together waited until each had its connection.", _POOL
+    ),
     Metric(
         "backend_breaker",
         "reading",
@@ -104,6 +122,12 @@ METRICS: tuple[Metric, ...] = (
         "References left out of answers because they lead to no visible account.",
         ("tenant", "resource_type"),
     ),
+    Metric(
+        "token_created_timestamp_seconds",
+        "reading",
+        "When a static token was made, in Unix time, where the configuration says so.",
+        ("tenant", "token"),
+    ),
     Metric("token_expiry_timestamp_seconds", "reading", "When a static token ends, in Unix time.", ("tenant", "token")),
     Metric(
         "token_last_use_timestamp_seconds",
@@ -140,7 +164,6 @@ def table() -> str:
     """Write the catalogue as a Markdown table."""
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     for metric in METRICS:
-        kind = "gauge" if metric.kind == "reading" else metric.kind
         labels = ", ".join(f"`{label}`" for label in metric.labels) or "–"
-        rows.append(f"| `{metric.full_name}` | {kind} | {labels} | {metric.help} |")
+        rows.append(f"| `{metric.full_name}` | {metric.type} | {labels} | {metric.help} |")
     return "\n".join(rows) + "\n"

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from gateway.telemetry.catalogue import METRICS, PREFIX, Metric
 
+_Family = CounterMetricFamily | GaugeMetricFamily
 Reading = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 """Fetches the values of one reading: labels and value."""
 
@@ -22,9 +23,9 @@ class Metrics:
     """All metrics of one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._made: dict[str, Any] = {one.name: _make(one, registry) for one in METRICS if one.kind != "reading"}
+        self._made: dict[str, Any] = {one.name: _make(one, registry) for one in METRICS if not one.fetched}
         self._children: dict[tuple[str, ...], Any] = {}
-        self._readings = _Readings({one.name: one for one in METRICS if one.kind == "reading"})
+        self._readings = _Readings({one.name: one for one in METRICS if one.fetched})
         registry.register(self._readings)
 
     def child(self, name: str, *labels: str) -> Any:
@@ -74,17 +75,22 @@ class _Readings(Collector):
     def set(self, name: str, reading: Reading) -> None:
         self._readings[self._declared[name].name] = reading
 
-    def describe(self) -> Iterator[GaugeMetricFamily]:
+    def describe(self) -> Iterator[_Family]:
         for metric in self._declared.values():
-            yield GaugeMetricFamily(metric.full_name, metric.help, labels=metric.labels)
+            yield _family(metric)
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[_Family]:
         for name, metric in self._declared.items():
-            family = GaugeMetricFamily(metric.full_name, metric.help, labels=metric.labels)
+            family = _family(metric)
             if (reading := self._readings.get(name)) is not None:
                 for labels, value in reading():
                     family.add_metric(labels, value)
             yield family
+
+
+def _family(metric: Metric) -> _Family:
+    kind = CounterMetricFamily if metric.kind == "tally" else GaugeMetricFamily
+    return kind(metric.full_name, metric.help, labels=metric.labels)
 
 
 def _make(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from backends.contract import Query
 from backends.memory import MemoryBackend
+from backends.pools import Pool
 from tests.app.conftest import Document, Served
 from tests.services import Redis
 
@@ -63,3 +64,22 @@ async def test_a_cache_that_fails_is_told(serving: Serving, document: Document, 
         await until(0.0)
         own_valkey.start()
         await until(1.0)
+
+
+class Pooling(MemoryBackend):
+    """A system whose backend has a pool of connections."""
+
+    def pools(self) -> list[Pool]:
+        return [Pool("main", limit=20, used=3, waiting=2, waited=1.25)]
+
+
+async def test_pools_of_connections_are_told(serving: Serving, document: Document) -> None:
+    """Use, bound and wait of each pool; of a backend that has none nothing is shown."""
+    document["backends"]["hr"] |= {"type": "pooling"}
+    async with serving(document, pooling=Pooling) as served:
+        value = served.observation.registry.get_sample_value
+        names = ("used", "limit", "waiting", "wait_seconds_total")
+        for backend, wanted in (("hr", [3, 20, 2, 1.25]), ("crm", [None] * 4)):
+            labels = {"backend": backend, "pool": "main"}
+            assert [value(f"scim_gateway_backend_pool_{name}", labels) for name in names] == wanted
+        assert value("scim_gateway_backend_queue_limit", {"backend": "hr"}) == 256

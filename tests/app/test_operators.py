@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def place(served: Served) -> str:
 
 
 async def test_the_state_of_everything_is_told(serving: Serving, with_admin: Document) -> None:
-    """Store, backends, tenants, brakes; exit code 0 while all is well."""
+    """Store, cache, backends, tenants, brakes; exit code 0 while all is well."""
     async with serving(with_admin) as served:
         result = await command(served, "status", "--json")
         assert result.exit_code == 0, result.output
@@ -59,10 +60,11 @@ async def test_the_state_of_everything_is_told(serving: Serving, with_admin: Doc
         lines = (await command(served, "status")).stdout.splitlines()
     assert found["backends"]["hr"] == {"reached": True, "breaker": "closed"}
     assert found["tenants"] == {"acme": "served", "globex": "served"}
-    assert (found["store"], found["brakes"]) == ("usable", [])
+    assert (found["store"], found["cache"], found["worker"], found["brakes"]) == ("usable", "in process", None, [])
     assert json.loads(result.stdout) == found
     assert lines[1:] == [
-        "store      usable", "backend    crm: reached, breaker closed", "backend    hr: reached, breaker closed",
+        "store      usable", "cache      in process",
+        "backend    crm: reached, breaker closed", "backend    hr: reached, breaker closed",
         "tenant     acme: served", "tenant     globex: served",
     ]  # fmt: skip
 
@@ -115,13 +117,16 @@ async def test_the_brake_holds_until_it_is_released(serving: Serving, with_admin
 
 
 async def test_the_last_use_of_tokens_is_told(serving: Serving, with_admin: Document) -> None:
-    """Names, ends and last uses, never a digest: which token can go (X6)."""
-    with_admin["tenants"]["acme"]["tokens"][0]["expires"] = "2099-12-31"
+    """Names, ages, ends and last uses, never a digest: which token can go, and which has grown old (X6)."""
+    with_admin["tenants"]["acme"]["tokens"][0] |= {"created": "2026-01-31", "expires": "2099-12-31"}
     async with serving(with_admin) as served:
         assert (await served.send("GET", "acme"))[0] == 200
         shown = (await command(served, "token", "last-use")).stdout.splitlines()
         told = json.loads((await command(served, "token", "last-use", "--json")).stdout)
-    assert re.fullmatch(r"acme: first  ends 2100-01-01T\S+, last used \S+", shown[0])
+        made = {"tenant": "acme", "token": "first"}
+        value = served.observation.registry.get_sample_value("scim_gateway_token_created_timestamp_seconds", made)
+        assert value == datetime(2026, 1, 31, tzinfo=UTC).timestamp()
+    assert re.fullmatch(r"acme: first  made 2026-01-31T\S+, ends 2100-01-01T\S+, last used \S+", shown[0])
     assert shown[1] == "globex: first  has no end, not used yet"
     assert sorted(told["acme"][0]) == ["expires", "last_used", "name"]
 

@@ -25,7 +25,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     "gateway.plugins": ("backends.contract",),
     "gateway.telemetry": (),
-    "gateway.app": ("gateway", "backends.contract"),
+    "gateway.app": ("gateway", "backends.contract", "backends.pools"),
     "gateway.cli": ("gateway", "backends.contract", "backends.conformance"),
     "backends": (),
     "backends.contract": ("backends.errors",),
@@ -35,10 +35,11 @@ ARROWS: dict[str, tuple[str, ...]] = {
 }
 """What each room may import beside itself and `gateway.telemetry`; a backend may import the contract and the kit."""
 
-BACKEND = ("backends.contract", "backends.kit")
+BACKEND = ("backends.contract", "backends.pools", "backends.kit")
 
 
 def permitted(module: Module) -> tuple[str, ...]:
+    "backends.pools": (),
     if module.room in ARROWS:
         allowed = ARROWS[module.room]
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from gateway.cli import tokens
 from gateway.server.auth.tokens import PREFIX, is_well_formed
 from gateway.settings.callers import TokenSettings
+from gateway.settings.traffic import AdminTokenSettings
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -36,9 +37,13 @@ def test_the_lines_printed_accept_the_token_printed() -> None:
         "sha256": hashlib.sha256(token.encode()).hexdigest(),
         "name": "okta-2027",
         "expires": date(2027, 6, 30),
+        "created": datetime.now(UTC).date(),
     }
     settings = TokenSettings.model_validate(lines)
     assert settings.name == "okta-2027"
+    assert settings.created is not None
+    assert settings.created <= datetime.now(UTC)
+    assert AdminTokenSettings.model_validate(lines).created == settings.created
     assert output.count(token) == 1
 
 

@@ -74,6 +74,13 @@ def test_every_metric_asked_for_exists(where: str, expression: str) -> None:
         assert asked <= known[name], f"{where}: {name}"
 
 
+def test_every_metric_is_shown() -> None:
+    """What is measured has a panel: nobody must know the names of metrics to see them (M5)."""
+    asked = {name for where, expression in expressions() for name in NAME.findall(expression) if ": " in where}
+    shown = {name.removesuffix(suffix) for name in asked for suffix in ("", *SUFFIXES)}
+    assert {one.full_name for one in METRICS} - shown == set()
+
+
 def test_every_recorded_series_asked_for_is_recorded() -> None:
     """Alerts build only on series a rule records."""
     recorded = {rule["record"] for group in read(RULES)["groups"] for rule in group["rules"] if "record" in rule}

@@ -104,8 +104,15 @@ class Bulks:
         return await self.engine._say("bulk", call, body)
 
 
-def token(text: str, name: str, *, expires: datetime | None = None, may: Permissions = EVERYTHING) -> StaticToken:
-    return StaticToken(hashlib.sha256(text.encode()).hexdigest(), name, expires, may)
+def token(
+    text: str,
+    name: str,
+    *,
+    expires: datetime | None = None,
+    may: Permissions = EVERYTHING,
+    created: datetime | None = None,
+) -> StaticToken:
+    return StaticToken(hashlib.sha256(text.encode()).hexdigest(), name, expires, may, created)
 
 
 def tokens(*given: StaticToken) -> StaticTokens:

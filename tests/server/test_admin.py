@@ -60,16 +60,22 @@ async def test_nothing_of_scim_is_here(admin: TestClient) -> None:
 
 
 async def test_tokens(admin: TestClient, client: TestClient, world: World) -> None:
-    """An operator sees when tokens end and were last used, and no digest (CVE-2026-43640)."""
-    first = tokens(token(TOKEN, "main"), token("next", "next", expires=NOW + timedelta(days=1)))
+    """An operator sees when tokens were made, end and were last used, and no digest (CVE-2026-43640)."""
+    made = NOW - timedelta(days=1)
+    first = tokens(token(TOKEN, "main"), token("next", "next", expires=NOW + timedelta(days=1), created=made))
     world.change_tenant(authenticator=AnyOf([first, tokens(token("b", "second"))]))
     assert (await client.get("/acme/scim/v2/Users/7")).status == 200
     answer = await admin.get("/tokens", headers=READER)
     text = await answer.text()
     assert (await answer.json())["acme"] == [
-        {"name": "main", "expires": None, "last_used": "2026-11-25T12:00:00+00:00"},
-        {"name": "next", "expires": "2026-11-26T12:00:00+00:00", "last_used": None},
-        {"name": "second", "expires": None, "last_used": None},
+        {"name": "main", "created": None, "expires": None, "last_used": "2026-11-25T12:00:00+00:00"},
+        {
+            "name": "next",
+            "created": "2026-11-24T12:00:00+00:00",
+            "expires": "2026-11-26T12:00:00+00:00",
+            "last_used": None,
+        },
+        {"name": "second", "created": None, "expires": None, "last_used": None},
     ]
     assert token(TOKEN, "main").sha256 not in text
 

@@ -28,7 +28,7 @@ def test_every_declared_metric_is_exposed_with_its_type_and_help(registry: Colle
     page = generate_latest(registry).decode()
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))
     created = {name for name in types if name.endswith("_created")}
-    expected = {one.full_name: "gauge" if one.kind == "reading" else one.kind for one in METRICS}
+    expected = {one.full_name: one.type for one in METRICS}
     assert {name: kind for name, kind in types.items() if name not in created} == expected
     assert all(one.help in page for one in METRICS)
 
@@ -57,6 +57,16 @@ def test_readings_are_fetched_when_scraped(registry: CollectorRegistry, metrics:
     states["hr"] = "open"
     assert registry.get_sample_value("scim_gateway_backend_breaker", labels) is None
     assert registry.get_sample_value("scim_gateway_backend_breaker", {**labels, "state": "open"}) == 1.0
+
+
+def test_tallies_are_counters_fetched_when_scraped(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """What somebody else counts is shown as the counter it is, so that rates can be taken of it."""
+    waited = {"hr": 1.5}
+    metrics.read("backend_pool_wait_seconds", lambda: [((name, "main"), value) for name, value in waited.items()])
+    labels = {"backend": "hr", "pool": "main"}
+    assert registry.get_sample_value("scim_gateway_backend_pool_wait_seconds_total", labels) == 1.5
+    waited["hr"] = 2.0
+    assert registry.get_sample_value("scim_gateway_backend_pool_wait_seconds_total", labels) == 2.0
 
 
 def test_two_processes_worth_of_metrics_live_side_by_side() -> None:

@@ -13,7 +13,8 @@ from gateway.server.auth.authenticator import EVERYTHING, Grant, Permissions, Pr
 
 @dataclass(frozen=True, slots=True)
 class StaticToken:
-    """One accepted token: the hex SHA-256 of its text, until when it holds (aware; None for ever), what it may do.
+    """One accepted token: the hex SHA-256 of its text, until when it holds (aware; None for ever), what it may do, and
+    when it was made where that is known.
 
     `name` stands for it in logs, cursors and metrics. Several of one tenant hold side by side, so that one can be
     rotated out while the other is rolled in.
@@ -23,6 +24,7 @@ class StaticToken:
     name: str
     expires: datetime | None = None
     permissions: Permissions = EVERYTHING
+    created: datetime | None = None
 
 
 class StaticTokens:
@@ -44,6 +46,11 @@ class StaticTokens:
     def last_used(self) -> dict[str, datetime]:
         """When each token was last accepted by this process, by name."""
         return dict(self._used)
+
+    @property
+    def created(self) -> dict[str, datetime]:
+        """When each token was made, by name; those of which nobody said are left out."""
+        return {token.name: token.created for _, token in self._tokens if token.created is not None}
 
     @property
     def expiries(self) -> dict[str, datetime]:
