@@ -56,6 +56,7 @@ __all__ = [
     "Unchanged",
     "WrongKeyError",
     "connect",
+    "database_of",
     "utc_now",
 ]
 
@@ -68,6 +69,15 @@ PROCESS_LINK_SECONDS = 5.0
 def utc_now() -> datetime:
     """Tell the time of day, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def database_of(url: str) -> Database:
+    """Make the database of a store, which is not open yet; raise ValueError for a URL nobody understands."""
+    if url.startswith("sqlite"):
+        return SqliteDatabase(file_of(url))
+    if url.startswith("postgresql"):
+        return PostgresDatabase(url)
+    raise ValueError("store: write sqlite:///path/to/file.db or postgresql://host/database")
 
 
 def connect(
@@ -87,12 +97,7 @@ def connect(
     ``rediss://``, ``redis+sentinel://``, ``redis+cluster://``). `id_key` is the secret ids are minted with (at least
     16 bytes); losing or changing it changes every id. `cache_kept` allows kept attributes in the shared cache.
     """
-    if url.startswith("sqlite"):
-        database: Database = SqliteDatabase(file_of(url))
-    elif url.startswith("postgresql"):
-        database = PostgresDatabase(url)
-    else:
-        raise ValueError("store: write sqlite:///path/to/file.db or postgresql://host/database")
+    database = database_of(url)
     minter, listener, ticks = Minter(id_key), observer or SilentObserver(), time.monotonic
     statements = Statements(database.dialect)
     store = Store(database, statements, minter, clock)

@@ -87,6 +87,11 @@ class IdentityMap:
         await self._store.ping()
 
     @property
+    def database(self) -> Database:
+        """The database of the store, for what else lives there; the map opens and closes it."""
+        return self._database
+
+    @property
     def cache_usable(self) -> bool:
         """Whether the shared cache is in use; true where there is none."""
         return self._caches.usable

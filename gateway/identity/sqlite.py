@@ -121,7 +121,8 @@ async def _run(connection: aiosqlite.Connection, sql: str, arguments: Sequence[A
 
 
 async def _rollback(connection: aiosqlite.Connection) -> None:
-    # The connection works off its statements in order: one that was cancelled is over before this one begins.
+    # The connection works off its statements in order: one that was cancelled, a BEGIN too, is over when this one is.
+    await connection.execute_fetchall("SELECT 1")
     if connection.in_transaction:
         await connection.execute_fetchall("ROLLBACK")
 

@@ -101,23 +101,30 @@ _KEY = (_TYPE, IDENTITY.c.backend == _text("backend"), IDENTITY.c.entity == _tex
 _LATER = sql_case((IDENTITY.c.last_modified > _number("now"), IDENTITY.c.last_modified), else_=_number("now"))
 
 
-class Statements:
-    """The statements of one dialect."""
+class Compiler:
+    """Compiles statements for one dialect, once."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect.name]
-        self._searches: dict[tuple[str, ...], Statement] = {}
-        self._read()
-        self._write()
-        self._keep()
-        self._administer()
 
     def compiled(self, statement: ClauseElement) -> Statement:
         """Compile a statement whose values are named parameters."""
         compiled: Any = statement.compile(dialect=self._dialect)
         fixed = {name: value for name, value in compiled.params.items() if value is not None}
         return Statement(str(compiled), tuple(compiled.positiontup or ()), fixed)
+
+
+class Statements(Compiler):
+    """The statements of the id map."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        self._searches: dict[tuple[str, ...], Statement] = {}
+        self._read()
+        self._write()
+        self._keep()
+        self._administer()
 
     def insert_into(self, table: Table, columns: Sequence[str], rows: Select[Any]) -> Statement:
         """Build an insert of rows that leaves alone what is there (of generations the higher), and tells what it

@@ -14,6 +14,15 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "gateway.scim": (),
     "gateway.mapping": ("gateway.scim", "backends.contract"),
     "gateway.identity": (),
+    "gateway.residence": (
+        "gateway.identity.databases",
+        "gateway.identity.failures",
+        "gateway.identity.held",
+        "gateway.identity.statements",
+        "gateway.identity.tables",
+        "backends.contract",
+        "backends.kit",
+    ),
     "gateway.engine": ("gateway.mapping", "gateway.identity", "gateway.scim", "backends.contract"),
     "gateway.server": ("gateway.engine", "gateway.scim"),
     "gateway.settings": (
