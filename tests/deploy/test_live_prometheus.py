@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from joserfc import jwk, jwt
 from ruamel.yaml import YAML
 
 from tests.architecture.modules import ROOT
 from tests.gateway_process import PATCH_URN, USER_URN, Client, serving
+from tests.server.authority import Authority
 from tests.services import Postgres, Redis, free_port
 
 DEPLOY = ROOT / "deploy"
@@ -28,7 +33,7 @@ EMPTY_WHILE_ALL_IS_WELL = {"Failing tenants", "Calls that did not come to an ans
 """Panels that show failures, and nothing where there are none."""
 CONFIG = """\
 version: 1
-server: { listen: "127.0.0.1:${env:PORT}" }
+server: { listen: "127.0.0.1:${env:PORT}", tls: { certificate: server.pem, key: server.key } }
 metrics: { listen: "127.0.0.1:${env:METRICS_PORT}" }
 store: { url: "${env:STORE_URL}", id_key: "${env:ID_KEY}" }
 cache: ${env:CACHE_URL}
@@ -42,7 +47,9 @@ backends:
     limits: { retries: 0, breaker: { failures: 2, rest_seconds: 300 } }
 tenants:
   acme:
-    tokens: [ { name: idp, sha256: DIGEST, expires: 2099-01-01 } ]
+    tokens: [ { name: idp, sha256: DIGEST, created: 2026-01-31, expires: 2099-01-01 } ]
+    issuers: [ { issuer: "${env:ISSUER_URL}", jwks_url: "${env:ISSUER_URL}/jwks", audience: [ scim ] } ]
+    brake: { deletions: 1000 }
     resources:
       User:
         { backend: hr, entity: people, attributes: { userName: login, active: enabled }, on_delete: delete }
@@ -51,6 +58,12 @@ tenants:
     resources:
       User:
         { backend: crm, entity: people, attributes: { userName: login, active: enabled }, on_delete: delete }
+  initech:
+    tokens: [ { name: idp, sha256: DIGEST, expires: 2099-01-01 } ]
+    rates: { tenant: { per_second: 0.001, burst: 1 } }
+    resources:
+      User:
+        { backend: hr, entity: people, attributes: { userName: login, active: enabled }, on_delete: delete }
 """.replace("DIGEST", hashlib.sha256(b"secret-token").hexdigest()).replace(": &people", ":")
 
 
@@ -190,9 +203,34 @@ async def keep_using(client: Client, made: Any, stop: asyncio.Event) -> None:
         await client.done("GET", f"/Users/{made['id']}")
 
 
+@pytest.fixture
+async def issuer() -> AsyncIterator[str]:
+    """An issuer of tokens, as far as its keys are concerned; its URL."""
+    keys = {"keys": [jwk.ECKey.generate_key("P-256", {"kid": "a"}).as_dict(private=False)]}
+
+    async def given(_: web.Request) -> web.Response:
+        return web.json_response(keys)
+
+    application = web.Application()
+    application.router.add_get("/jwks", given)
+    async with TestServer(application) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+def forged(issuer: str) -> str:
+    """Make a token as the issuer would, but for its signature: its keys are needed to tell."""
+    claims = {"iss": issuer, "aud": "scim", "sub": "x", "exp": 4_000_000_000, "nbf": 0}
+    return jwt.encode({"alg": "ES256", "kid": "a"}, claims, jwk.ECKey.generate_key("P-256"))
+
+
+def trusting(authority: Path) -> aiohttp.TCPConnector:
+    """Speak TLS with whom the authority vouches for."""
+    return aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=str(authority)))
+
+
 @pytest.mark.needs("prometheus")
 async def test_a_backend_that_stops_fires_its_alert_alone(
-    tmp_path: Path, postgres: Postgres, own_valkey: Redis
+    tmp_path: Path, postgres: Postgres, own_valkey: Redis, issuer: str
 ) -> None:
     """Under load every rule evaluates and every panel of every dashboard has data; then one of two backends is stopped,
     and exactly its alert fires, for it alone (M2, M3, M5, promise 6)."""
@@ -204,17 +242,24 @@ async def test_a_backend_that_stops_fires_its_alert_alone(
     environment = {
         "PATH": os.defpath, "ID_KEY": "k" * 40, "STORE_URL": postgres.create_database(), "HR_URL": hr,
         "CRM_URL": crm.replace(f":{postgres.port}/", f":{await wire.start()}/"), "CACHE_URL": own_valkey.url, **ports,
+        "ISSUER_URL": issuer,
     }  # fmt: skip
+    authority = Authority(days=100)
+    authority.certificate("server").save(tmp_path, "server")
     config = tmp_path / "gateway.yaml"
     config.write_text(CONFIG, encoding="utf-8")
     async with (
         serving(config, environment, tmp_path) as served,
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(connector=trusting(authority.save(tmp_path))) as session,
         prometheus(tmp_path, f"127.0.0.1:{ports['METRICS_PORT']}", session) as watching,
         asyncio.TaskGroup() as tasks,
     ):
-        base = f"http://127.0.0.1:{ports['PORT']}"
-        acme, globex = (Client(session, f"{base}/{name}/scim/v2", "secret-token") for name in ("acme", "globex"))
+        root = f"https://127.0.0.1:{ports['PORT']}"
+        acme, globex, initech = (
+            Client(session, f"{root}/{name}/scim/v2", "secret-token") for name in ("acme", "globex", "initech")
+        )
+        assert (await Client(session, acme.url, forged(issuer)).ask("GET", "/Users"))[0] == 401
+        assert [(await initech.ask("GET", "/Users"))[0] for _ in range(2)] == [200, 429]
         stop = asyncio.Event()
         try:
             for number in range(4):

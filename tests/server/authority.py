@@ -40,9 +40,10 @@ class Made:
 
 
 class Authority:
-    """Signs certificates that hold for a day from now on."""
+    """Signs certificates that hold for some days from now on."""
 
-    def __init__(self, name: str = "test authority") -> None:
+    def __init__(self, name: str = "test authority", days: int = 1) -> None:
+        self.days = days
         self.now = datetime.datetime.now(datetime.UTC)
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -76,7 +77,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(self.now - datetime.timedelta(hours=1))
-            .not_valid_after(self.now + datetime.timedelta(days=1))
+            .not_valid_after(self.now + datetime.timedelta(days=self.days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
         if names:
