@@ -39,16 +39,16 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "backends": (),
     "backends.contract": ("backends.errors",),
     "backends.errors": (),
+    "backends.pools": (),
     "backends.kit": ("backends.contract",),
     "backends.conformance": ("backends.contract", "backends.kit"),
 }
-"""What each room may import beside itself and `gateway.telemetry`; a backend may import the contract and the kit."""
+"""What each room may import beside itself and `gateway.telemetry`; backends may import the contract, pools and kit."""
 
 BACKEND = ("backends.contract", "backends.pools", "backends.kit")
 
 
 def permitted(module: Module) -> tuple[str, ...]:
-    "backends.pools": (),
     if module.room in ARROWS:
         allowed = ARROWS[module.room]
     else:
