@@ -9,6 +9,7 @@ EMPTY  ?=
 RESET  ?=
 TESTS  ?=
 JOBS   ?= auto
+ONLY   ?= core whole floor pages
 
 RUN  = $(VENV)/bin/python
 PIP  = $(RUN) -m pip --disable-pip-version-check --quiet
@@ -21,7 +22,8 @@ help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  demo takes PORT=8080, EMPTY=1 (no employees), RESET=1 (begin anew) and DATA=folder;"
-	@echo "  test takes TESTS=\"tests/scim -k patch\"; JOBS=0 runs them one by one; all take PYTHON=python3.12."
+	@echo "  test takes TESTS=\"tests/scim -k patch\"; JOBS=0 runs them one by one;"
+	@echo "  bench takes ONLY=\"floor pages\" (of core, whole, floor, pages); all take PYTHON=python3.12."
 
 demo: $(VENV)/run.done ## Serve the demo: a legacy HR database behind standard SCIM
 	@exec $(RUN) -m gateway.cli demo $(DEMO)
@@ -33,9 +35,8 @@ check: $(VENV)/dev.done ## Run the linter and the type checker
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 
-bench: $(VENV)/dev.done ## Measure the core beside another library, and the gateway beside bare statements
-	@$(RUN) tests/benchmarks/core.py
-	@$(RUN) tests/benchmarks/whole.py
+bench: $(VENV)/dev.done ## Measure the core beside another library, and the gateway beside the least that could do the same
+	@for one in $(ONLY); do $(RUN) tests/benchmarks/$$one.py && echo || exit 1; done
 
 soak: $(VENV)/dev.done ## Run the long form of the random and fault tests
 	@SCIM_SOAK=1 $(RUN) -m pytest -p no:cacheprovider $(if $(TESTS),$(TESTS),tests)
