@@ -222,6 +222,7 @@ class Rows:
             try:
                 row, back = self._row(element, {})
                 key = self._key(row)
+                self._check_told_apart(row)
                 old = there.get(key)
                 if old is not None:
                     row, back = self._row(element, old)
@@ -260,6 +261,13 @@ class Rows:
 
     def _key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple(row.get(name) for name in self.key)
+
+    def _check_told_apart(self, row: Mapping[str, Any]) -> None:
+        """Raise `ScimError` where an element has nothing to say for a column that rows are told apart by."""
+        for leaf in self.shape.leaves.values():
+            (column,) = leaf.names
+            if column in self.key and column in row and row[column] is None:
+                raise invalid(leaf.where, "the system behind has no place for an element without it")
 
     def ask(self, terms: Terms, where: Filter) -> Condition:
         inside = terms.inside(self.name)

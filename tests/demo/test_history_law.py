@@ -116,8 +116,12 @@ searches = st.lists(questions, min_size=1, max_size=3).flatmap(
 
 
 def own(resource: Any) -> Any:
-    """What of an answer the client has said."""
-    return {name: value for name, value in resource.items() if name not in OWN}
+    """What of an answer the client has said; many values have no order (RFC 7643 §2.4)."""
+    return {
+        name: sorted(value, key=lambda one: json.dumps(one, sort_keys=True)) if isinstance(value, list) else value
+        for name, value in resource.items()
+        if name not in OWN
+    }
 
 
 def nothing(_: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -126,6 +127,27 @@ def test_a_lock_date_is_set_and_cleared() -> None:
     assert record.fields["locked"] == NOW
     record, _, _ = world.changed(record, {}, {"userName": "a", "active": True})
     assert record.fields["locked"] is None
+
+
+@pytest.mark.parametrize(
+    ("codec", "written"),
+    [
+        (
+            {"write": "now", "format": "%Y%m%d%H%M%S", "zone": "Europe/Oslo"},
+            NOW.astimezone(ZoneInfo("Europe/Oslo")).strftime("%Y%m%d%H%M%S"),
+        ),
+        ({"write": "today", "format": "%d.%m.%Y"}, NOW.strftime("%d.%m.%Y")),
+        ({"write": "now", "format": "epoch"}, str(int(NOW.timestamp()))),
+    ],
+)
+def test_a_lock_date_is_written_as_the_application_writes_it(codec: dict[str, str], written: str) -> None:
+    """What locks is written in the format of the column; whatever is there locks, readable or not (R-L7, R-L14)."""
+    world = user({"active": {"field": "title", "codec": {"absent": codec}}})
+    record, _ = world.created({"userName": "a", "active": True})
+    assert record.fields["title"] is None
+    record, _, _ = world.changed(record, {}, {"userName": "a", "active": False})
+    assert record.fields["title"] == written
+    assert world.read(world.record({"login": "a", "title": "sometime in May"}))["active"] is False
 
 
 def test_a_lock_row_is_added_and_removed() -> None:
@@ -306,6 +328,29 @@ def test_a_boolean_column_says_false_where_nothing_is_said() -> None:
     record, kept, delta = world.changed(record, kept, after)
     assert delta.change.add == {"mails": ({"address": "a", "std": "N"},)}
     assert world.read(record, kept)["emails"] == [{"value": "a"}]
+
+
+def test_a_row_that_says_false_is_left_alone_where_nothing_is_said() -> None:
+    """A column's own N is as good as no word about it: a change of another address does not empty it (R-L19)."""
+    each = {"value": "address", "primary": {"field": "std", "codec": "flag"}}
+    world = user({"emails": {"rows": "mails", "each": each}}, unmapped="keep")
+    record, kept = world.created({"userName": "a", "emails": [{"value": "a"}, {"value": "b"}]})
+    record = world.record({**record.fields, "mails": ({"address": "a", "std": "N"}, {"address": "b", "std": "N"})})
+    record, kept, delta = world.changed(record, kept, {"userName": "a", "active": False, "emails": [{"value": "a"}]})
+    assert (delta.change.add, delta.change.remove) == ({}, {"mails": ({"address": "b"},)})
+    assert world.read(record, kept)["emails"] == [{"value": "a"}]
+
+
+def test_an_element_without_what_tells_rows_apart_is_kept_or_refused() -> None:
+    """An address that is only a display name, as ``emails[type eq "x"].display`` makes it, has no row of its own."""
+    attributes = {"emails": {"rows": "mails", "each": {"value": "address", "type": "kind", "display": "note"}}}
+    resource = {"userName": "a", "emails": [{"type": "home", "display": "d"}]}
+    world = user(attributes, unmapped="keep")
+    record, kept = world.created(resource)
+    assert record.fields["mails"] in (None, ())
+    assert world.read(record, kept)["emails"] == resource["emails"]
+    with pytest.raises(ScimError, match=r"emails\.value: the system behind has no place"):
+        user(attributes, unmapped="refuse").created(resource)
 
 
 def test_references_are_written_by_key_and_unknown_ones_refused() -> None:
