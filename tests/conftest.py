@@ -38,7 +38,10 @@ def budgets() -> dict[str, float]:
 
 
 class Watch:
-    """Fails a run that skips what is not on the list, or in which a suite takes longer than it may."""
+    """Fails a run that skips what is not on the list, or in which a suite takes longer than it may.
+
+    At the end of a run it prints what tests have to tell beside that they passed: ``record_property("told", "…")``.
+    """
 
     def __init__(self) -> None:
         self.permitted = permitted_skips()
@@ -46,11 +49,14 @@ class Watch:
         self.skipped: list[str] = []
         self.spent: dict[str, float] = defaultdict(float)
         self.begun = time.monotonic()
+        self.told: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.spent[suite(report.nodeid)] += report.duration
         expected_failure = hasattr(report, "wasxfail")
         if report.skipped and not expected_failure and not self.permits(report.nodeid):
+        if report.when == "call":
+            self.told += [f"{report.nodeid}: {value}" for name, value in report.user_properties if name == "told"]
             self.skipped.append(report.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -79,6 +85,10 @@ class Watch:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.told:
+            terminalreporter.section("told by tests")
+        for line in sorted(self.told):
+            terminalreporter.write_line(line)
         for name in self.skipped:
             terminalreporter.write_line(f"skipped and not listed in tests/skips.txt: {name}", red=True)
         for line in self.overdrawn():

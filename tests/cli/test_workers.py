@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -194,7 +194,9 @@ def workers(served: Served) -> dict[int, int]:
     return {line["worker"]: line["pid"] for line in served.events("a worker was started")}
 
 
-async def test_rolling_restart_and_reload_lose_no_request(served: Served) -> None:
+async def test_rolling_restart_and_reload_lose_no_request(
+    served: Served, record_property: Callable[[str, object], None]
+) -> None:
     """Each worker is told to leave, all are replaced, the configuration is reloaded twice, all under load: every
     request that was sent was answered with success, and every worker serves the new configuration (M7, M9)."""
     await served.start("--workers", "2")
@@ -219,6 +221,8 @@ async def test_rolling_restart_and_reload_lose_no_request(served: Served) -> Non
         os.kill(served.pid, signal.SIGHUP)
         await served.until("the configuration was taken", 4)
         await load.more()
+    counts = f"{load.sent} sent, {load.answered} answered, {len(load.failed)} failed"
+    record_property("told", f"four restarts of a worker and two reloads under load, two workers: {counts}")
     assert load.failed == []
     assert load.sent == load.answered > 300
     assert await served.end() == 0
