@@ -13,12 +13,13 @@ from typing import Any
 
 from backends.contract import Backend, BackendError, Capabilities, Context, UnavailableError
 from gateway import identity
-from gateway.app import callers, exposure, protected
+from gateway.app import callers, exposure, protected, residence
 from gateway.app.contact import Described
 from gateway.app.types import known_schemas, resource_type
 from gateway.mapping import Factory, MappingError, ResourceMapping, compile_mapping
-from gateway.mapping.spec import ResourceSpec
+from gateway.mapping.spec import GATEWAY, ResourceSpec
 from gateway.plugins import PluginError, Plugins
+from gateway.residence import EntitySettings
 from gateway.scim import dialects
 from gateway.scim.dialects import Dialect
 from gateway.scim.schema import ResourceType
@@ -28,12 +29,14 @@ from gateway.settings.problems import Trail, nearest
 
 @dataclass(frozen=True, slots=True)
 class ResourcePlan:
-    """One resource type of one tenant, before any system was met."""
+    """One resource type of one tenant, before any system was met; `resident` is set for one that lives with the
+    gateway."""
 
     name: str
     trail: Trail
     spec: ResourceSpec
     resource_type: ResourceType
+    resident: EntitySettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ def draw(configuration: Configuration, plugins: Plugins) -> Blueprint:
     problems: list[Problem] = []
     backends = _backends(configuration, plugins, problems)
     tenants = {name: _tenant(configuration, name, problems) for name in configuration.settings.tenants}
+    backends |= _own_backend(configuration, tenants)
     _check_hosts(configuration, problems)
     problems += [
         *exposure.problems(configuration),
@@ -197,6 +201,18 @@ def _backends(configuration: Configuration, plugins: Plugins, problems: list[Pro
     return found
 
 
+def _own_backend(configuration: Configuration, tenants: Mapping[str, TenantPlan]) -> dict[str, Backend[Any]]:
+    """Make the backend of what lives with the gateway, if anything does."""
+    plans = (plan for tenant in tenants.values() for plan in tenant.resources)
+    entities = {plan.spec.entity: plan.resident for plan in plans if plan.resident is not None}
+    if not entities:
+        return {}
+    try:
+        return {GATEWAY: residence.backend(entities, configuration.settings.store.url.get_secret_value())}
+    except ValueError:
+        return {}  # the store's URL is wrong, which is told at its line
+
+
 def path_of(error: BaseException) -> Trail:
     """Read where in its settings a backend found the error, if it tells (``entities.employees.key``)."""
     path = getattr(error, "path", None)
@@ -217,8 +233,8 @@ def _tenant(configuration: Configuration, name: str, problems: list[Problem]) ->
     endpoints: dict[str, str] = {}
     for kind, spec in section.resources.items():
         at: Trail = (*trail, "resources", kind)
-        if spec.backend not in configuration.settings.backends:
-            hint = nearest(spec.backend, configuration.settings.backends)
+        if spec.backend not in (GATEWAY, *configuration.settings.backends):
+            hint = nearest(spec.backend, (GATEWAY, *configuration.settings.backends))
             problems.append(configuration.problem((*at, "backend"), f"there is no backend {spec.backend!r}{hint}"))
         try:
             built = resource_type(kind, spec, known, strict=section.mode == "strict")
@@ -227,7 +243,12 @@ def _tenant(configuration: Configuration, name: str, problems: list[Problem]) ->
             continue
         if (other := endpoints.setdefault(built.endpoint.lower(), kind)) != kind:
             problems.append(configuration.problem(at, f"has the endpoint {built.endpoint}, as {other} has"))
-        resources.append(ResourcePlan(kind, at, spec, built))
+        if not spec.is_resident:
+            resources.append(ResourcePlan(kind, at, spec, built))
+            continue
+        own = residence.residence(name, spec, built, section.resources)
+        problems += [configuration.problem((*at, *where), reason) for where, reason in own.problems]
+        resources.append(ResourcePlan(kind, at, own.spec, built, own.entity))
     _check_types(configuration, name, problems)
     return TenantPlan(name, _dialect(configuration, name, problems), tuple(resources))
 

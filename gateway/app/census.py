@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from backends.contract import Filter, Query
+from gateway import identity
 from gateway.app.blueprint import Blueprint, ResourcePlan
 from gateway.app.contact import Described
+from gateway.app.residence import housed
 from gateway.identity.upkeep import Account
 from gateway.mapping import Links
+from gateway.mapping.spec import GATEWAY
 
 BATCH = 500
 
@@ -19,7 +23,11 @@ async def accounts(blueprint: Blueprint) -> AsyncIterator[Account]:
     Raises `BackendError` and `SettingsError` as they come: half a census would rebuild half a store.
     """
     described: dict[str, Described] = {}
+    store = identity.database_of(blueprint.configuration.settings.store.url.get_secret_value())
+    blueprint = replace(blueprint, backends=housed(blueprint.backends, lambda: store))
     try:
+        if GATEWAY in blueprint.backends:
+            await store.start()
         for name, backend in blueprint.backends.items():
             await backend.start()
             described[name] = {entity: await backend.describe(entity) for entity in blueprint.entities(name)}
@@ -32,6 +40,7 @@ async def accounts(blueprint: Blueprint) -> AsyncIterator[Account]:
     finally:
         for backend in blueprint.backends.values():
             await backend.stop()
+        await store.stop()
 
 
 async def _keys(blueprint: Blueprint, plan: ResourcePlan, where: Filter | None) -> AsyncIterator[str]:

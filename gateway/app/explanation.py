@@ -19,8 +19,10 @@ from gateway.app.blueprint import Blueprint
 from gateway.app.gateway import Gateway, identities
 from gateway.app.observation import Observation
 from gateway.app.rehearsal import Rehearsed, RehearsedMap, Step, Tape
+from gateway.app.residence import housed
 from gateway.identity import IdentityMap
 from gateway.identity.sqlite import file_of
+from gateway.mapping.spec import GATEWAY
 from gateway.server.auth import Grant, Presented
 from gateway.server.proxies import Addresses, Proxies
 from gateway.settings.values import Address
@@ -67,10 +69,15 @@ async def explain(
     """
     tape = Tape()
     plan = blueprint.tenants[tenant]
-    backends = {name: Rehearsed(blueprint.backends[name], tape, read=read) for name in sorted(plan.backends)}
     observation = _Rehearsing(tape)
     served = {one.name: (one.spec.backend, one.spec.entity) for one in plan.resources}
     real = identities(blueprint, observation, upgrade=False) if read and _has_store(blueprint) else None
+    own = blueprint.backends if real is None else housed(blueprint.backends, lambda: real.database)
+    # Without a store there is nothing that could be read of what lives in it.
+    backends = {
+        name: Rehearsed(own[name], tape, read=read and (name != GATEWAY or real is not None))
+        for name in sorted(plan.backends)
+    }
     rehearsed = RehearsedMap(lambda _: served, real)
     alone = replace(blueprint, backends=backends, tenants={tenant: plan})
     bound = listeners.bind(Address("127.0.0.1", 0))

@@ -12,6 +12,7 @@ from gateway.app import sites, succession
 from gateway.app.blueprint import Blueprint, TenantPlan
 from gateway.app.callers import Callers, addresses, proxies
 from gateway.app.contact import Contact, ContactObserver, Described
+from gateway.app.residence import housed
 from gateway.app.traffic import Counters, bounds
 from gateway.engine.accounts import Accounts
 from gateway.engine.audit import NoTrail, Trail
@@ -56,7 +57,8 @@ class Gateway:
         old = predecessor
         self._kept = {} if old is None else succession.kept(old.blueprint, blueprint, old.guards)
         running = {name: guard.backend for name, guard in self._kept.items()}
-        self.blueprint: Blueprint = replace(blueprint, backends={**blueprint.backends, **running})
+        own = housed(blueprint.backends, lambda: identities.database)
+        self.blueprint: Blueprint = replace(blueprint, backends={**own, **running})
         self._predecessor = predecessor
         self._spans = spans
         self._lent = frozenset(self._kept)
@@ -110,7 +112,7 @@ class Gateway:
                 name,
                 backend,
                 self._observer,
-                guard_bounds(settings.backends[name].limits),
+                guard_bounds(settings.backends[name].limits if name in settings.backends else BackendLimitSettings()),
                 clock=clock,
                 spans=self._spans,
             )

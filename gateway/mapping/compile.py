@@ -126,6 +126,8 @@ class _Compilation:
             places["active"] = Constant(self.paths["active"], True)
 
     def _check_required(self, groups: Mapping[str, Iterable[Entry]]) -> None:
+        if self.spec.is_resident:
+            return  # nobody but the gateway makes such records, and what has no field of its own is kept
         for attribute in self.resource_type.schema.attributes:
             override = self.spec.overrides.get(attribute.name)
             required = attribute.required if override is None or override.required is None else override.required

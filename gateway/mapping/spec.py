@@ -18,16 +18,20 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     Tag,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from gateway.scim.schema import Mutability, Returned, Uniqueness
 
 Constant = str | int | float | bool | date | None
 """A value that stands in the configuration itself."""
+
+GATEWAY = "gateway"
+"""The backend that is always there: the gateway's own store, for what no system behind has a place for."""
 
 _PLACES = frozenset({"field", "fields", "rows", "constant"})
 _CODEC_SCHEMA: dict[str, Any] = {
@@ -210,11 +214,25 @@ def _extension(value: Any) -> Any:
     return {"schema": value} if isinstance(value, str) else value
 
 
+def _entity_unless_resident(schema: dict[str, Any]) -> None:
+    """Tell editors that `entity` is needed unless the resource lives with the gateway."""
+    schema["if"] = {"properties": {"backend": {"const": GATEWAY}}}
+    schema["else"] = {"required": ["entity"]}
+
+
 class ResourceSpec(Spec):
     """One resource type of one tenant: which entity holds it, and where each attribute lives."""
 
-    backend: str = Field(description="The name of the backend that holds the records.")
-    entity: str = Field(min_length=1, description="The backend's entity whose records are the resources.")
+    model_config = ConfigDict(json_schema_extra=_entity_unless_resident)
+
+    backend: str = Field(
+        description="The name of the backend that holds the records; `gateway`: they live in the gateway's own store."
+    )
+    entity: str = Field(
+        "",
+        validate_default=True,
+        description="The backend's entity whose records are the resources; needed for all but `backend: gateway`.",
+    )
     attributes: dict[str, AttributeForm] = Field({}, description="Where each attribute lives: SCIM path -> place.")
     unmapped: Literal["keep", "drop", "refuse"] = Field(
         "refuse", description="What becomes of what has no place: kept by the gateway, dropped, or refused with 400."
@@ -237,6 +255,21 @@ class ResourceSpec(Spec):
         {},
         description="What differs from the schema: SCIM path -> mutability, required, returned, uniqueness, caseExact.",
     )
+
+    @field_validator("entity")
+    @classmethod
+    def _placed(cls, entity: str, info: ValidationInfo) -> str:
+        resident = info.data.get("backend") == GATEWAY
+        if resident and entity:
+            raise ValueError("means nothing here: the gateway has a place of its own for each resource type")
+        if not resident and not entity:
+            raise PydanticCustomError("missing", "Field required")
+        return entity
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether the resources live in the gateway's own store."""
+        return self.backend == GATEWAY
 
 
 AttributeSpec.model_rebuild()

@@ -11,7 +11,7 @@ from gateway.mapping.spec import ResourceSpec
 from gateway.settings.audit import AuditSettings
 from gateway.settings.callers import CallersSettings, ProxySettings
 from gateway.settings.traffic import AdminSettings, BrakeSettings, RatesSettings
-from gateway.settings.values import Listen, Model, PublicUrl, TenantName, address
+from gateway.settings.values import BackendName, Listen, Model, PublicUrl, TenantName, address
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -177,7 +177,9 @@ class Settings(Model):
     cache: SecretStr = Field(
         SecretStr("memory"), description="`memory`, or `redis://…` where several processes serve the same store."
     )
-    backends: dict[str, BackendSettings] = Field(min_length=1, description="The systems behind the gateway, by name.")
+    backends: dict[BackendName, BackendSettings] = Field(
+        default_factory=dict, description="The systems behind the gateway, by name; `gateway` is always there."
+    )
     tenants: dict[TenantName, TenantSettings] = Field(min_length=1, description="Who is served, by name.")
 
     @property

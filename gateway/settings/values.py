@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 
+from gateway.mapping.spec import GATEWAY
+
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/@]+)):(?P<port>[0-9]{1,5})")
 RESERVED = ("scim", "oauth2", "healthz", "readyz", "metrics")
 """What begins a path of the gateway's own."""
@@ -135,6 +137,12 @@ def _tenant_name(name: str) -> str:
     return name
 
 
+def _backend_name(name: str) -> str:
+    if name == GATEWAY:
+        raise ValueError(f"{name} is the gateway's own store, which is always there; give this backend another name")
+    return name
+
+
 def _public_url(url: str) -> str:
     if not _PUBLIC_URL.fullmatch(url):
         raise ValueError("write the URL clients use, such as https://scim.example.com")
@@ -192,6 +200,7 @@ Moment = Annotated[
 ]
 Digest = Annotated[str, AfterValidator(_digest)]
 TenantName = Annotated[str, AfterValidator(_tenant_name)]
+BackendName = Annotated[str, AfterValidator(_backend_name)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Network = Annotated[str, AfterValidator(_network)]
 IssuerUrl = Annotated[str, AfterValidator(_issuer_url)]
