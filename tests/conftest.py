@@ -53,10 +53,10 @@ class Watch:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.spent[suite(report.nodeid)] += report.duration
-        expected_failure = hasattr(report, "wasxfail")
-        if report.skipped and not expected_failure and not self.permits(report.nodeid):
         if report.when == "call":
             self.told += [f"{report.nodeid}: {value}" for name, value in report.user_properties if name == "told"]
+        expected_failure = hasattr(report, "wasxfail")
+        if report.skipped and not expected_failure and not self.permits(report.nodeid):
             self.skipped.append(report.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
