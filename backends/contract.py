@@ -1,8 +1,8 @@
 """The contract between the gateway and a backend; only the error tree lies next door, in `backends.errors`.
 
-A backend speaks of *entities* (``employees``, ``teams``) made of flat native *records*; it never meets SCIM, tenants
-or HTTP requests of the gateway. It implements three methods to read and three more to write. Retry, timeout, breaker,
-cache, metric and lock are the gateway's (``engine.guard``); a backend has only what its native system offers.
+A backend speaks of *entities* (``employees``, ``teams``) made of flat native *records*; it never meets SCIM, tenants or
+requests. It implements three methods to read and three more to write. Retry, timeout, breaker, cache, metric and lock
+are the gateway's (``engine.guard``).
 """
 
 from __future__ import annotations
@@ -210,11 +210,8 @@ class Context:
 
 
 class Backend(ABC, Generic[S]):
-    """A system one can read.
-
-    Life: constructed once (no I/O), `start`, any number of concurrent calls, `stop`, also after a failed `start`. Any
-    call may be cancelled at an await and must then leave no transaction open.
-    """
+    """A system one can read. Life: constructed once (no I/O), `start`, any number of concurrent calls, `stop`, also
+    after a failed `start`. Any call may be cancelled at an await and must then leave no transaction open."""
 
     settings_type: ClassVar[type[BaseModel]]
 
@@ -263,6 +260,10 @@ class WritableBackend(Backend[S]):
     @abstractmethod
     async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
         """Remove the record with its memberships; raise `NotFoundError` if it is not there."""
+
+    def renamed(self, entity: str, key: str, change: Change) -> str:
+        """Tell the key the record has once `change` is made: another one where keys are made of what is set; pure."""
+        return key
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,12 @@ class MemoryBackend(WritableBackend[MemorySettings]):
         renamed = self._store.view(table, table.find(stored.key), change.set) if stored.key != key else None
         return Outcome(changed, renamed)
 
+    def renamed(self, entity: str, key: str, change: Change) -> str:
+        """Tell the key of a record once a change is made: another one where a field is the key."""
+        shape = self._store.table(entity).shape
+        value = change.set.get(shape.key) if shape.key in shape.fields else None
+        return key if value is None else str(value)
+
     async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
         table = self._writable(entity, "delete")
         await self.step("ask")

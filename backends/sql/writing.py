@@ -15,6 +15,7 @@ from backends.contract import (
     Outcome,
     Record,
     RejectedError,
+    Scalar,
     StaleError,
     Write,
 )
@@ -83,6 +84,19 @@ class Writing:
         if not isinstance(found, ListField) or found.stored_in_column:
             return None
         return found if self._links.merges_at_once(found) or (change.remove and len(values) <= BATCH) else None
+
+    def renamed(self, key: str, change: Change) -> str:
+        """Tell the key of a record once a change is made."""
+        values, columns = self._entity.key.decode(key), dict[str, Any]()
+        keys = {column.name for column in self._entity.key.columns}
+        for name, value in change.set.items():
+            found = self._entity.fields.get(name)
+            if isinstance(found, ColumnField) and isinstance(value, Scalar) and found.column.name in keys:
+                try:
+                    columns[found.column.name] = found.native.dumped(value)
+                except ValueError:
+                    return key  # it will be refused
+        return key if values is None or not columns else self._entity.key.encode(self._moved(values, columns))
 
     # Create.
 

@@ -190,6 +190,7 @@ class RehearsedMap:
         *,
         mint: bool = True,
         kept: bool = True,
+        doubt: bool = False,
     ) -> dict[str, Identity]:
         """Name the accounts of keys; what the real one does not know is named by its key."""
         real = self._real
@@ -221,6 +222,16 @@ class RehearsedMap:
     async def alter(self, identity: Identity, **_: Any) -> Identity:
         """Change nothing."""
         return identity
+
+    async def announce(self, identity: Identity, key: str) -> None:
+        """Announce nothing."""
+
+    async def retract(self, identity: Identity, key: str) -> None:
+        """Take nothing back."""
+
+    async def destination(self, _: Identity) -> str | None:
+        """Nobody is on the way."""
+        return None
 
     async def rename(self, identity: Identity, key: str) -> Identity:
         """Go on with another key."""

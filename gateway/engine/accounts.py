@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Iterable
 
 from backends.contract import NotFoundError, Record
 from gateway.engine.calls import Answer, Call
-from gateway.engine.failures import SOON, translated
+from gateway.engine.failures import SOON, MovedError, translated
 from gateway.engine.links import Resolver, holds
+from gateway.engine.moves import record_lock
 from gateway.engine.render import Rendered, Renderer
 from gateway.engine.tenants import Served
 from gateway.identity import Identity, IdentityMap
@@ -26,6 +27,7 @@ class Accounts:
         self.identities = identities
         self.resolver = resolver
         self.renderer = renderer
+        self.moves = resolver.moves
 
     async def identity(self, call: Call, served: Served, id: str) -> Identity:
         """Find an identity; raise 404 for an unknown id, another tenant's, another type's, or one of a former entity
@@ -47,13 +49,13 @@ class Accounts:
         return record
 
     async def gone(self, call: Call, served: Served, identity: Identity) -> ScimError:
-        """Bury an account that is not there any more, and make the error to answer with.
-
-        Whoever looked under a key the account has left meanwhile is asked to look again: it is not gone.
-        """
+        """Bury an account that is not there any more, and make the error to answer with: `MovedError` if it was looked
+        for under a key it has left, for then it is not gone."""
+        if await self.moves.followed(call, served, identity):
+            return MovedError()
         await self.identities.bury(identity)
         if await self.identities.find(call.tenant.name, [identity.id]):
-            return ScimError(503, "the account has just been renamed; try again", retry_after=SOON)
+            return MovedError()
         return missing(served, identity.id)
 
     async def current(
@@ -84,7 +86,7 @@ class Accounts:
     async def alone(self, call: Call, served: Served, key: str) -> AsyncIterator[None]:
         """Hold off other updates of one record: for backends that read, merge and write, or cannot say a record
         changed."""
-        async with self.exclusive(call, ("record", served.guard.name, served.entity, key)):
+        async with self.exclusive(call, record_lock(served, key)):
             yield
 
     async def answer(

@@ -17,7 +17,7 @@ from gateway.engine.render import Rendered
 from gateway.engine.tenants import Served
 from gateway.engine.writes import Writes
 from gateway.identity import Identity
-from gateway.mapping import UNCHANGED, FastPatch
+from gateway.mapping import UNCHANGED, Delta, FastPatch
 from gateway.scim import patch, validate
 from gateway.scim.errors import ScimError
 from gateway.scim.patch import Operation
@@ -102,7 +102,7 @@ class Changes:
         links = await self._accounts.resolver.links(call, wanted=fast.wanted)
         delta = fast.build(links)
         async with contextlib.AsyncExitStack() as stack:
-            if served.capabilities.serialize:
+            if served.capabilities.serialize or _moves(served, identity, delta):
                 await stack.enter_async_context(self._accounts.alone(call, served, identity.key))
                 identity = await self._accounts.identity(call, served, identity.id)
             if served.mapping.marks or (quiet and not delta.change):
@@ -136,6 +136,9 @@ class Changes:
                 if not delta.change and not delta.kept and delta.external_id is UNCHANGED:
                     call.notes.changed = False
                     return Brought(identity, after, rendered)
+                if not locked and _moves(served, identity, delta):
+                    locked = True
+                    continue
                 claimed = [name for name in served.checked if after.get(name) != rendered.resource.get(name)]
                 if missing := [claim for claim in locks(served, claimed, after) if claim not in claims]:
                     # Begin again with them: whoever creates holds them too, and takes them before any record's.
@@ -169,6 +172,11 @@ class Changes:
         if brought.after.get("active") is False and rendered.resource.get("active") is True:
             raise ScimError(500, "active: the account is still active after it was deactivated")
         return reply
+
+
+def _moves(served: Served, identity: Identity, delta: Delta) -> bool:
+    """Tell whether a change gives the account another key: then nobody else is to look for it meanwhile."""
+    return served.guard.renamed(served.entity, identity.key, delta.change) != identity.key
 
 
 def _read_only(served: Served, name: str) -> bool:

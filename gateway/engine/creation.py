@@ -171,7 +171,9 @@ class Creation:
         policy = served.mapping.on_conflict
         if policy == "reject" or record is None or await self._is_anothers(attempt, record):
             raise refusal
-        identity = (await self._accounts.resolver.identify(call, served, [record.key], kept=True))[record.key]
+        identity = (await self._accounts.resolver.identify(call, served, [record.key], kept=True)).get(record.key)
+        if identity is None:
+            raise refusal
         if served.protection is not None:
             await served.protection.check(self._accounts, call, served, identity.id)
         wanted = {name: value for name, value in attempt.resource.items() if name not in PROTECTED}

@@ -26,6 +26,13 @@ SOON = 1.0
 """Seconds after which something that only lost a race is worth trying again."""
 
 
+class MovedError(ScimError):
+    """The account has another key than it was looked for under; nothing was done, and whoever asks again finds it."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "the account has just been renamed; try again", retry_after=SOON)
+
+
 @contextmanager
 def translated(attribute_of: Callable[[str], str | None], *, searching: bool = False) -> Iterator[None]:
     """Turn contract errors raised inside into `ScimError`. `attribute_of` names the SCIM attribute of a native

@@ -189,6 +189,10 @@ class Guard:
             entity, "update", deadline, lambda: backend.update(entity, key, change, expect=expect), write=True
         )
 
+    def renamed(self, entity: str, key: str, change: Change) -> str:
+        """Tell the key a record has once a change is made."""
+        return self.backend.renamed(entity, key, change) if isinstance(self.backend, WritableBackend) else key
+
     async def delete(self, entity: str, key: str, *, expect: str | None = None, deadline: float) -> None:
         backend = self._writable(entity, "delete")
         await self._call(entity, "delete", deadline, lambda: backend.delete(entity, key, expect=expect), write=True)

@@ -10,17 +10,21 @@ from typing import Any, TypeVar
 
 from backends.contract import KEY, Capabilities, Compare, NotFoundError, Op, Query, Record, Scalar
 from gateway.engine.calls import Call
+from gateway.engine.failures import SOON
+from gateway.engine.moves import Moves
 from gateway.engine.observer import Observer
 from gateway.engine.tenants import Served
 from gateway.identity import Identity, IdentityMap
 from gateway.mapping import ID, Link, Links, Native, Reference, Wanted
-from gateway.scim.errors import ScimType, refuse
+from gateway.scim.errors import ScimError, ScimType, refuse
 
 A = TypeVar("A")
 T = TypeVar("T")
 
 BATCH = 500
 """Keys asked for in one search: well below the parameter limits of the databases in use."""
+LOOKS = 3
+"""How often an account is looked for that others keep moving."""
 PARALLEL = 8
 """Single reads under way at once where a backend cannot be asked for several keys."""
 
@@ -32,6 +36,7 @@ class Resolver:
     def __init__(self, identities: IdentityMap, observer: Observer) -> None:
         self._identities = identities
         self._observer = observer
+        self.moves = Moves(identities)
 
     async def links(self, call: Call, references: Collection[Reference] = (), wanted: Collection[Wanted] = ()) -> Links:
         """Resolve both directions. What leads to no live account is absent: hidden on the way out, refused on the
@@ -156,10 +161,44 @@ class Resolver:
     async def identify(
         self, call: Call, served: Served, keys: Iterable[str], *, mint: bool = True, kept: bool = False
     ) -> dict[str, Identity]:
-        """Look up, or mint, the identities of native keys in one batch."""
-        return await self._identities.identify(
-            call.tenant.name, served.name, served.guard.name, served.entity, list(keys), mint=mint, kept=kept
-        )
+        """Look up, or mint, the identities of native keys in one batch. With `mint` the keys are those of accounts that
+        were just found: one that is not there any more is absent."""
+        asked = list(keys)
+        found = await self._identify(call, served, asked, mint=mint, kept=kept, doubt=True)
+        if mint and (missing := [key for key in dict.fromkeys(asked) if key not in found]):
+            found |= (await self._look_again(call, served, missing, frozenset(), kept=kept))[1]
+        return found
+
+    async def identified(self, call: Call, served: Served, records: Sequence[Record]) -> list[tuple[Record, Identity]]:
+        """Pair records that were just found with their identities, kept attributes included. Who is not there any more,
+        or is somebody else by now, is left out."""
+        keys = [record.key for record in records]
+        found = await self._identify(call, served, keys, kept=True, doubt=True)
+        if missing := [key for key in keys if key not in found]:
+            fields = frozenset(name for record in records if record.key not in found for name in record.fields)
+            again, more = await self._look_again(call, served, missing, fields, kept=True)
+            same = {r.key for r in records if r.key in again and _like(again[r.key], r)}
+            found |= {key: identity for key, identity in more.items() if key in same}
+        return [(record, found[record.key]) for record in records if record.key in found]
+
+    async def _look_again(
+        self, call: Call, served: Served, keys: Sequence[str], fields: frozenset[str], *, kept: bool
+    ) -> tuple[dict[str, Record], dict[str, Identity]]:
+        """Identify accounts that were found under keys others had before, or are on their way to: they may have been
+        read before that, so that they are read again."""
+        for _ in range(LOOKS):
+            await self.moves.settle(call, served, keys)
+            records = {record.key: record for record in await self._fetch(call, served, KEY, keys, *fields)}
+            found = await self._identify(call, served, list(records), kept=kept, doubt=False)
+            if found.keys() >= records.keys():
+                return records, found
+        raise ScimError(503, "accounts are being renamed; try again", retry_after=SOON)
+
+    async def _identify(
+        self, call: Call, served: Served, keys: Sequence[str], *, mint: bool = True, kept: bool, doubt: bool
+    ) -> dict[str, Identity]:
+        place = (call.tenant.name, served.name, served.guard.name, served.entity)
+        return await self._identities.identify(*place, keys, mint=mint, kept=kept, doubt=doubt)
 
     async def _fetch(
         self, call: Call, served: Served, field: str, values: Collection[Scalar], *extra: str | None
@@ -215,6 +254,10 @@ class Resolver:
             if seen >= call.tenant.limits.scan_rows:
                 detail = f"the system cannot be searched for what references to {served.name} hold, and has too many"
                 raise refuse(ScimType.TOO_MANY, detail)
+
+
+def _like(one: Record, other: Record) -> bool:
+    return all(one.fields[name] == value for name, value in other.fields.items())
 
 
 def batch_operator(capabilities: Capabilities, field: str) -> Op | None:

@@ -221,10 +221,9 @@ class Queries:
         if not records:
             return []
         served, plan = query.served, query.plan
-        keys = [record.key for record in records]
-        identities = await self._resolver.identify(call, served, keys, kept=True)
+        pairs = await self._resolver.identified(call, served, records)
         links = await self._renderer.links(call, served, plan, records)
-        return [render(call, served, plan, record, identities[record.key], links) for record in records]
+        return [render(call, served, plan, record, identity, links) for record, identity in pairs]
 
     def _road(self, call: Call, query: Prepared, road: str, rows: int) -> None:
         self._observer.road(call.tenant.name, query.served.name, road, rows)

@@ -25,6 +25,7 @@ from gateway.engine.carrying import Carrier
 from gateway.engine.changes import Changes
 from gateway.engine.creation import Creation
 from gateway.engine.failures import answerable
+from gateway.engine.moves import once_more
 from gateway.engine.observer import Observer
 from gateway.engine.ownership import Ownership
 from gateway.engine.queries import Queries
@@ -60,6 +61,9 @@ class Resources:
 
     async def read(self, call: Call, served: Served, id: str) -> Answer:
         """Read (RFC 7644 §3.4.1): 200, or 304 when the client's version still holds (V1)."""
+        return await once_more(lambda: self._read(call, served, id))
+
+    async def _read(self, call: Call, served: Served, id: str) -> Answer:
         with answerable():
             projection = projection_of(call, served)
             identity = await self._accounts.identity(call, served, id)
@@ -112,7 +116,7 @@ class Resources:
         status, reason = 500, None
         try:
             with answerable():
-                reply = await work(noted)
+                reply = await once_more(lambda: work(noted))
             status = reply.status
             outcome = "done" if noted.notes.changed else "unchanged"
         except ScimError as error:

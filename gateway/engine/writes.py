@@ -7,6 +7,8 @@ from backends.contract import (
     And,
     Change,
     Compare,
+    ConflictError,
+    DeniedError,
     Filter,
     Not,
     NotFoundError,
@@ -14,9 +16,12 @@ from backends.contract import (
     Outcome,
     Query,
     Record,
+    RejectedError,
     Scalar,
+    StaleError,
     UnavailableError,
     UnfinishedError,
+    UnsupportedError,
 )
 from gateway.engine.accounts import Accounts
 from gateway.engine.calls import Call
@@ -24,7 +29,10 @@ from gateway.engine.failures import translated
 from gateway.engine.tenants import Served
 from gateway.identity import UNCHANGED, Identity
 from gateway.mapping import Delta
+from gateway.scim.errors import ScimError
 
+REFUSALS = (ConflictError, StaleError, RejectedError, DeniedError, UnsupportedError)
+"""Errors that say for certain that nothing was done."""
 ASKED = 64
 """Members whose presence is asked for in one question; for more the field is read."""
 
@@ -80,6 +88,33 @@ class Writes:
     async def _update(
         self, call: Call, served: Served, identity: Identity, change: Change, expect: str | None
     ) -> Outcome:
+        """Update; a change of the key is announced before, and taken back where it was certainly not made."""
+        key = served.guard.renamed(served.entity, identity.key, change)
+        if key == identity.key:
+            return await self._updated(call, served, identity, change, expect)
+        moves = self._accounts.moves
+        await moves.begin(call, served, identity, key)
+        try:
+            outcome = await self._updated(call, served, identity, change, expect, to=key)
+        except ScimError as error:
+            cause = error.__cause__
+            if isinstance(cause, REFUSALS) or (isinstance(cause, UnavailableError) and not cause.maybe_done):
+                await moves.stay(identity, key)
+            raise
+        if outcome.record is None or outcome.record.key != key:
+            await moves.stay(identity, key)
+        return outcome
+
+    async def _updated(
+        self,
+        call: Call,
+        served: Served,
+        identity: Identity,
+        change: Change,
+        expect: str | None,
+        *,
+        to: str | None = None,
+    ) -> Outcome:
         identities = self._accounts.identities
         with translated(served.mapping.attribute_of):
             try:
@@ -87,6 +122,8 @@ class Writes:
                     served.entity, identity.key, change, expect=expect, deadline=call.deadline
                 )
             except NotFoundError:
+                if to is not None:
+                    await self._accounts.moves.stay(identity, to)
                 raise await self._accounts.gone(call, served, identity) from None
             except UnfinishedError as error:
                 if error.key is not None and error.key != identity.key:

@@ -32,6 +32,7 @@ from gateway.identity.identities import (
 from gateway.identity.ledger import Ledger
 from gateway.identity.map import IdentityMap
 from gateway.identity.minting import Minter
+from gateway.identity.moves import Moves
 from gateway.identity.postgres import PostgresDatabase
 from gateway.identity.process import SETTLE, ProcessCache
 from gateway.identity.schema import check, upgrade
@@ -116,6 +117,7 @@ def connect(
         database,
         store,
         Ledger(database, statements, minter, clock),
+        Moves(database, statements, clock),
         Caches(process, shared, listener, ticks, spans),
         listener,
         functools.partial(upgrade if auto_upgrade else check, url),

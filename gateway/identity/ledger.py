@@ -14,9 +14,10 @@ from gateway.identity.failures import StoreUnavailableError
 from gateway.identity.held import EXTERNAL_ID, digest, held_rows, microseconds
 from gateway.identity.identities import UNCHANGED, Identity, Reservation, Unchanged
 from gateway.identity.minting import Minter, pack
+from gateway.identity.moves import destined, retracting
 from gateway.identity.records import Place, dumped, identity_of, place_of
 from gateway.identity.statements import Statements
-from gateway.identity.texts import storable
+from gateway.identity.texts import original, storable
 
 T = TypeVar("T")
 
@@ -87,7 +88,8 @@ class Ledger:
         """Give a created account its id.
 
         A mapping of the key that is older than the reservation is of an account that is gone (the backend would not
-        have created it otherwise): it becomes a tombstone and the key a generation older (R-L3). One that is younger
+        have created it otherwise), or has moved on: it becomes a tombstone, or moves, and the key a generation older
+        (R-L3). One that is younger
         was minted for this very account, by a list or by a repeated request, and stays; so does any if `adopted`.
         """
         held = held_rows(index, kept)
@@ -97,7 +99,7 @@ class Ledger:
             current = identity_of(place.tenant, rows[0]) if rows else None
             if current is not None and not adopted and rows[0][-1] < reservation.opened:
                 await cover.over(current)
-                await self._bury(session, current)
+                await self._clear(session, current, cover)
                 current = None
             if current is not None:
                 await cover.over(current)
@@ -229,12 +231,30 @@ class Ledger:
                 gone = identity_of(identity.tenant, other)
                 await cover.over(gone)
                 await self._bury(session, gone)
-            moved = await session.run(self._statements.move, tenant=identity.tenant, id=identity.id, to=storable(key))
-            if rows[0][-1] is None:
-                await session.run(self._statements.vacate, key=storable(current.key), **place._asdict())
-            return identity_of(identity.tenant, moved[0])
+            return await self._move(session, current, key, left=rows[0][-1] is None)
 
         return await self._whole(work, cover)
+
+    async def _move(self, session: Session, current: Identity, key: str, *, left: bool) -> Identity:
+        moved = await session.run(self._statements.move, tenant=current.tenant, id=current.id, to=storable(key))
+        if left:
+            place = place_of(current)
+            await session.run(self._statements.vacate, key=storable(current.key), **place._asdict())
+        await session.run(self._statements.retract, **retracting(current, key))
+        return identity_of(current.tenant, moved[0])
+
+    async def _clear(self, session: Session, current: Identity, cover: Cover) -> None:
+        """Take an identity away from its key, which somebody else has now: it is gone, or where it was on its way
+        to."""
+        rows = await session.run(self._statements.announced, **destined(current))
+        if rows:
+            key = original(rows[0][1])
+            there = await session.run(self._statements.locked_by_key, key=storable(key), **place_of(current)._asdict())
+            if not there:
+                await cover.over(replace(current, key=key))
+                await self._move(session, current, key, left=True)
+                return
+        await self._bury(session, current)
 
     async def bury(self, identity: Identity, cover: Cover) -> None:
         """Turn an identity into a tombstone, unless it has another key by now: then it was looked at too early."""

@@ -19,6 +19,7 @@ from gateway.identity.failures import IdentityError
 from gateway.identity.identities import UNCHANGED, HeldTerm, Identity, LookupObserver, Reservation, Unchanged
 from gateway.identity.ledger import Ledger
 from gateway.identity.minting import pack
+from gateway.identity.moves import Moves
 from gateway.identity.records import Place, checked
 from gateway.identity.store import Store
 from gateway.telemetry.traces import NoSpans, Span, Spans
@@ -45,6 +46,7 @@ class IdentityMap:
         database: Database,
         store: Store,
         ledger: Ledger,
+        moves: Moves,
         caches: Caches,
         observer: LookupObserver,
         prepare: Callable[[], Awaitable[object]],
@@ -55,6 +57,7 @@ class IdentityMap:
         self._database = database
         self._store = store
         self._ledger = ledger
+        self._moves = moves
         self._caches = caches
         self._observer = observer
         self._prepare = prepare
@@ -142,21 +145,25 @@ class IdentityMap:
         *,
         mint: bool = True,
         kept: bool = True,
+        doubt: bool = False,
     ) -> dict[str, Identity]:
         """Look up the identities of native keys, and give one to each key that has none (with `mint`).
 
         One look-up in the cache, one in the store for what it lacks, and one statement for all that is missing there,
-        however many keys. Several replicas minting the same keys give the same ids. Without `kept` only ids and keys
-        of the answer may be relied upon.
+        however many keys. Several replicas minting the same keys give the same ids. A key an account is on its way to
+        (`movers`) is given none, and is absent; with `doubt` so is a key that somebody has left, since what the caller
+        knows of it may be older than that. Without `kept` only ids and keys of the answer may be relied upon.
         """
         place = Place(tenant, resource_type, backend, entity)
         asked = [checked(key) for key in dict.fromkeys(keys)]
         found: dict[str, Identity] = {}
         for start in range(0, len(asked), BATCH):
-            found |= await self._identify(place, asked[start : start + BATCH], mint=mint, kept=kept)
+            found |= await self._identify(place, asked[start : start + BATCH], mint=mint, kept=kept, doubt=doubt)
         return found
 
-    async def _identify(self, place: Place, keys: Sequence[str], *, mint: bool, kept: bool) -> dict[str, Identity]:
+    async def _identify(
+        self, place: Place, keys: Sequence[str], *, mint: bool, kept: bool, doubt: bool
+    ) -> dict[str, Identity]:
         names = {name_of_key(place, key): key for key in keys}
         known = await self._caches.get(names, links=not kept)
         began = self._caches.clock()
@@ -176,14 +183,14 @@ class IdentityMap:
             fresh = {name: identity for name, identity in fresh.items() if identity is not None}
         await self._caches.fill(fresh, began, links=not kept)
         if vacant and mint:
-            minted = await self._settled(self._mint(place, vacant, known))
+            minted = await self._settled(self._mint(place, vacant, known, doubt=doubt))
             await self._caches.fill({name_of_key(place, key): i for key, i in minted.items()}, began, links=not kept)
             read |= minted
         return found | read
 
-    async def _mint(self, place: Place, vacant: Mapping[str, int], known: Found) -> dict[str, Identity]:
+    async def _mint(self, place: Place, vacant: Mapping[str, int], known: Found, *, doubt: bool) -> dict[str, Identity]:
         with self._store_span("mint", len(vacant)):
-            minted = await self._store.mint(place, vacant)
+            minted = await self._store.mint(place, vacant, doubt=doubt)
         names = [name for name in (name_of_key(place, key) for key in vacant) if denied_by(known, name)]
         if names:
             cover = self._caches.cover()
@@ -269,6 +276,31 @@ class IdentityMap:
             )
 
         return await self._change(work, left=False)
+
+    async def announce(self, identity: Identity, key: str) -> None:
+        """Say, durably, that an account is about to be given another key: to be followed by `rename` or `retract`.
+        Until then the key is given no id."""
+        await self._settled(self._moves.announce(identity, checked(key)))
+
+    async def retract(self, identity: Identity, key: str) -> None:
+        """Say that an account was not given the key that was announced."""
+        await self._settled(self._moves.retract(identity, key))
+
+    async def destination(self, identity: Identity) -> str | None:
+        """Tell the key that was announced for an account, if it has neither got it nor not."""
+        return await self._moves.destination(identity)
+
+    async def movers(
+        self, tenant: str, resource_type: str, backend: str, entity: str, keys: Collection[str]
+    ) -> dict[str, Identity]:
+        """Find the accounts for which some of these keys were announced; what died on the way is forgotten."""
+        place = Place(tenant, resource_type, backend, entity)
+        ids = await self._moves.movers(place, keys)
+        live = await self._store.find(tenant, list(ids.values())) if ids else {}
+        for key, id in ids.items():
+            if id not in live:
+                await self._settled(self._moves.forget(place, key))
+        return {key: live[id] for key, id in ids.items() if id in live}
 
     async def rename(self, identity: Identity, key: str) -> Identity:
         """Move an identity to the key its account has now: same id (R-L1). The key it leaves is free for another

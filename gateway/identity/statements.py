@@ -124,6 +124,7 @@ class Statements(Compiler):
         self._read()
         self._write()
         self._keep()
+        self._move()
         self._administer()
 
     def insert_into(self, table: Table, columns: Sequence[str], rows: Select[Any]) -> Statement:
@@ -174,7 +175,13 @@ class Statements(Compiler):
             "serial": NextSerial(),
         }
         columns_of: list[Any] = list(minted.values())
-        rows = select(*columns_of).select_from(given).where(true())
+        # A key an account is on its way to is left alone: whoever met it there may have met that very account.
+        awaited: Select[Any] = select(literal_column("1")).where(
+            RESERVATION.c.tenant == _text("tenant"),
+            RESERVATION.c.resource_type == _text("resource_type"),
+            RESERVATION.c.digest == Item(given.c.value, 3),
+        )
+        rows = select(*columns_of).select_from(given).where(~awaited.exists())
         insert = self._insert(IDENTITY)
         self.mint = self.compiled(
             insert.from_select(list(minted), rows).on_conflict_do_nothing().returning(IDENTITY.c.id)
@@ -251,6 +258,30 @@ class Statements(Compiler):
         self.reserved = self.compiled(
             select(reservation.token, reservation.opened).where(*same[:3], reservation.expires >= _number("now"))
         )
+
+    def _move(self) -> None:
+        """Moves are noted where reservations are: each by the id that moves, and by the key it goes to."""
+        given = Elements(_text("given")).table_valued("value", name="given")
+        rows = {
+            "tenant": _text("tenant"),
+            "resource_type": _text("resource_type"),
+            "digest": Item(given.c.value, 0),
+            "token": Item(given.c.value, 1),
+            "opened": literal_column("0"),
+            "expires": _number("expires"),
+        }
+        values: list[Any] = list(rows.values())
+        insert = self._insert(RESERVATION).from_select(list(rows), select(*values).select_from(given).where(true()))
+        self.announce = self.compiled(
+            insert.on_conflict_do_update(
+                index_elements=list(RESERVATION.primary_key),
+                set_={"token": insert.excluded.token, "expires": insert.excluded.expires},
+            )
+        )
+        kind = (RESERVATION.c.tenant == _text("tenant"), RESERVATION.c.resource_type == _text("resource_type"))
+        named = (*kind, OneOf(RESERVATION.c.digest, _text("given")))
+        self.announced = self.compiled(select(RESERVATION.c.digest, RESERVATION.c.token).where(*named))
+        self.retract = self.compiled(delete(RESERVATION).where(*named))
 
     def _administer(self) -> None:
         self.meta = self.compiled(select(META.c.name, META.c.value))

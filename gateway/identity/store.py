@@ -15,6 +15,7 @@ from gateway.identity.failures import StoreUnavailableError, WrongKeyError
 from gateway.identity.held import microseconds, narrowing
 from gateway.identity.identities import HeldTerm, Identity
 from gateway.identity.minting import Minter
+from gateway.identity.moves import Moves, going_to
 from gateway.identity.records import Place, identity_of
 from gateway.identity.statements import Statements
 from gateway.identity.texts import original, storable
@@ -33,6 +34,7 @@ class Store:
         self._statements = statements
         self._minter = minter
         self._now = now
+        self._moves = Moves(database, statements, now)
 
     async def check_key(self) -> str:
         """Remember the fingerprint of the id_key, or raise `WrongKeyError`; give the store's own id."""
@@ -89,16 +91,22 @@ class Store:
                 generations[original(key)] = int(generation)
         return found, {key: generations.get(key, 0) for key in keys if key not in found}
 
-    async def mint(self, place: Place, vacant: Mapping[str, int]) -> dict[str, Identity]:
-        """Give an id to each key, of the generation it stands at; whoever was faster with a key counts."""
+    async def mint(self, place: Place, vacant: Mapping[str, int], *, doubt: bool = False) -> dict[str, Identity]:
+        """Give an id to each key, of the generation it stands at; whoever was faster with a key counts. A key an
+        account is on its way to gets none, nor does with `doubt` one that was left before."""
         found, left = dict[str, Identity](), vacant
         for _ in range(ATTEMPTS):
-            found |= await self._mint(place, left)
+            if doubt:
+                left = {key: generation for key, generation in left.items() if generation == 0}
+            found |= await self._mint(place, left) if left else {}
             rest = [key for key in left if key not in found]
             if not rest:
                 return found
             more, left = await self.look_up(place, rest)
             found |= more
+            if left:
+                awaited = await self._moves.movers(place, left)
+                left = {key: generation for key, generation in left.items() if key not in awaited}
             if not left:
                 return found
         raise StoreUnavailableError("the store is too busy to give ids")
@@ -107,7 +115,9 @@ class Store:
         now = self._now()
         minted = {self._minter.mint(*place, key, generation): key for key, generation in vacant.items()}
         # In one order everywhere, or two replicas inserting the same page would wait for each other.
-        given = json.dumps([[id, storable(minted[id]), vacant[minted[id]]] for id in sorted(minted)])
+        given = json.dumps(
+            [[id, storable(minted[id]), vacant[minted[id]], going_to(place, minted[id])] for id in sorted(minted)]
+        )
         rows = await self._database.write(self._statements.mint, given=given, now=microseconds(now), **place._asdict())
         return {
             minted[id]: Identity(*place[:2], id, *place[2:], minted[id], vacant[minted[id]], None, now, now, 0, {})

@@ -99,6 +99,10 @@ class Watched(WritableBackend[Any]):
         )
         return found
 
+    def renamed(self, entity: str, key: str, change: Change) -> str:
+        found: str = self.inner.renamed(entity, key, change)
+        return found
+
     async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
         await self._run("delete", entity, (key, expect), lambda: self.inner.delete(entity, key, expect=expect))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backends.conformance.rules import FILLED, Need, role, rule, writes
 from backends.conformance.trial import ROLES, Trial, alike
-from backends.contract import NotFoundError
+from backends.contract import Change, NotFoundError
 
 UPDATE = writes("update")
 SINGLE = ROLES[1:6]
@@ -112,10 +112,13 @@ async def another_key_is_told(t: Trial) -> None:
     key = await t.make(*roles)
     before = await t.get(key)
     field = t.roles.key or ""
-    outcome = await t.update(key, {field: t.sample("name", t.number())})
+    wanted = {field: t.sample("name", t.number())}
+    foretold = t.writable.renamed(t.entity, key, Change(set=wanted))
+    outcome = await t.update(key, wanted)
     assert outcome.changed
     assert outcome.record is not None, "the new key is not told"
     assert outcome.record.key != key
+    assert foretold in (key, outcome.record.key), "another key was foretold"
     assert await t.gone(key)
     after = await t.get(outcome.record.key)
     assert alike({**after, field: None}, {**before, field: None}), "more changed than the key"
