@@ -104,7 +104,7 @@ TENANT = Dashboard(
         Panel("Searches by road", (('sum by (resource_type, road) (rate(scim_gateway_searches_total{tenant="$tenant"}[5m]))', "{{resource_type}} {{road}}"),), "ops", text="Pushed down to the system, checked here within the scan budget, or refused."),
         Panel("Records read for searches", (('sum by (resource_type, road) (rate(scim_gateway_search_rows_total{tenant="$tenant"}[5m]))', "{{resource_type}} {{road}}"),), "short"),
         Panel("Authentications", (('sum by (method, outcome) (rate(scim_gateway_authentications_total{tenant="$tenant"}[5m]))', "{{method}} {{outcome}}"),), "ops"),
-        Panel("Internal failures, references hidden", (('sum(increase(scim_gateway_failures_total{tenant="$tenant"}[1h])) or vector(0)', "failures"), ('sum(increase(scim_gateway_hidden_references_total{tenant="$tenant"}[1h])) or vector(0)', "hidden references"))),
+        Panel("Internal failures, references hidden, values left out", (('sum(increase(scim_gateway_failures_total{tenant="$tenant"}[1h])) or vector(0)', "failures"), ('sum(increase(scim_gateway_hidden_references_total{tenant="$tenant"}[1h])) or vector(0)', "hidden references"), ('sum(increase(scim_gateway_dropped_attributes_total{tenant="$tenant"}[1h])) or vector(0)', "values left out"))),
     ),
     (("tenant", "Tenant", "label_values(scim_gateway_requests_total, tenant)"),),
 )  # fmt: skip

@@ -15,6 +15,7 @@ from gateway.engine.failures import SOON
 from gateway.engine.ownership import Ownership, locks
 from gateway.engine.render import Rendered
 from gateway.engine.tenants import Served
+from gateway.engine.translation import Translation
 from gateway.engine.writes import Writes
 from gateway.identity import Identity
 from gateway.mapping import UNCHANGED, Delta, FastPatch
@@ -41,8 +42,9 @@ class Brought:
 class Changes:
     """Changes accounts. Nothing is written when nothing changes (P4), and all of a request or nothing of it (P3)."""
 
-    def __init__(self, accounts: Accounts, writes: Writes, ownership: Ownership) -> None:
+    def __init__(self, accounts: Accounts, writes: Writes, ownership: Ownership, translation: Translation) -> None:
         self._accounts = accounts
+        self._translation = translation
         self._writes = writes
         self._ownership = ownership
 
@@ -100,7 +102,7 @@ class Changes:
     ) -> Brought:
         """Change without reading what there is: the cost does not depend on it (promise 4)."""
         links = await self._accounts.resolver.links(call, wanted=fast.wanted)
-        delta = fast.build(links)
+        delta = await self._translation.build(call, served, fast, links)
         async with contextlib.AsyncExitStack() as stack:
             if served.capabilities.serialize or _moves(served, identity, delta):
                 await stack.enter_async_context(self._accounts.alone(call, served, identity.key))
@@ -132,7 +134,7 @@ class Changes:
                 links = await self._accounts.resolver.links(
                     call, wanted=served.mapping.wanted(after, rendered.resource)
                 )
-                delta = served.mapping.diff(rendered.resource, after, record, links)
+                delta = await self._translation.diff(call, served, rendered.resource, after, record, links)
                 if not delta.change and not delta.kept and delta.external_id is UNCHANGED:
                     call.notes.changed = False
                     return Brought(identity, after, rendered)

@@ -29,6 +29,7 @@ from gateway.engine.failures import scim_error, taken, translated
 from gateway.engine.ownership import Holders, Ownership, is_unique, locks, unique_attributes, unsure
 from gateway.engine.render import Rendered, render
 from gateway.engine.tenants import Served
+from gateway.engine.translation import Translation
 from gateway.identity import Identity, Reservation
 from gateway.mapping import Encoding, Links, ReadPlan
 from gateway.scim import validate
@@ -68,8 +69,9 @@ class _Attempt:
 class Creation:
     """Creates accounts, settles unclear outcomes by reading back, and applies `on_conflict`."""
 
-    def __init__(self, accounts: Accounts, changes: Changes, ownership: Ownership) -> None:
+    def __init__(self, accounts: Accounts, changes: Changes, ownership: Ownership, translation: Translation) -> None:
         self._accounts = accounts
+        self._translation = translation
         self._changes = changes
         self._ownership = ownership
 
@@ -83,7 +85,7 @@ class Creation:
         if resource.get("active") is False and served.mapping.on_deactivate is not None:
             raise refuse(ScimType.INVALID_VALUE, "active: the system behind the gateway cannot hold inactive accounts")
         links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(resource))
-        encoding = served.mapping.encode(resource, links)
+        encoding = await self._translation.encode(call, served, resource, links)
         names = dict.fromkeys((*unique_attributes(served), *served.checked))
         attempt = _Attempt(call, served, resource, encoding, tuple(name for name in names if name in resource))
         # One attempt at a time for one name: a repeated request finds the first one done, never half done (R-L22).
@@ -160,7 +162,7 @@ class Creation:
             before = served.mapping.decode(plan, whole, shown, {})
             after = {**before, **attempt.resource}
             links = await self._accounts.resolver.links(call, wanted=served.mapping.wanted(after, before))
-            delta = served.mapping.diff(before, after, whole, links)
+            delta = await self._translation.diff(call, served, before, after, whole, links)
             if delta.change:
                 await served.guard.update(served.entity, record.key, delta.change, deadline=call.deadline)
         return await self._bind(attempt, reservation, record.key)

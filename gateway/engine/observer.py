@@ -24,5 +24,9 @@ class Observer(Protocol):
     def hidden(self, tenant: str, resource_type: str, count: int) -> None:
         """References that lead to no account the gateway can show were left out of an answer."""
 
+    def dropped(self, tenant: str, resource_type: str, attribute: str) -> None:
+        """A value a client sent was left out, because the system has no place for it and the configuration says so; the
+        attribute is named by its path."""
+
     def failure(self, tenant: str, request_id: str, error: BaseException) -> None:
         """A part of a request failed for an internal reason; `error` is for the operator's log only."""

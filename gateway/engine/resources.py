@@ -31,6 +31,7 @@ from gateway.engine.ownership import Ownership
 from gateway.engine.queries import Queries
 from gateway.engine.removal import Removal
 from gateway.engine.tenants import Served
+from gateway.engine.translation import Translation
 from gateway.engine.writes import Writes
 from gateway.scim import etags, patch
 from gateway.scim.errors import ScimError
@@ -47,8 +48,9 @@ class Resources:
         self._trail = trail or NoTrail()
         writes = Writes(accounts)
         ownership = Ownership(Queries(accounts.identities, accounts.resolver, accounts.renderer, observer))
-        self._changes = Changes(accounts, writes, ownership)
-        self._creation = Creation(accounts, self._changes, ownership)
+        self._translation = Translation(observer)
+        self._changes = Changes(accounts, writes, ownership, self._translation)
+        self._creation = Creation(accounts, self._changes, ownership, self._translation)
         self._removal = Removal(accounts, writes)
         self._carrier = Carrier()
 
@@ -93,6 +95,7 @@ class Resources:
     async def settle(self) -> None:
         """Wait for changes whose callers are gone; to be called before backends and store are closed."""
         await self._carrier.idle()
+        self._translation.close()
 
     async def _carried(
         self, call: Call, served: Served, operation: Verb, id: str, work: Callable[[Call], Awaitable[Answer]]

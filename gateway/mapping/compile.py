@@ -87,7 +87,15 @@ class _Compilation:
         self._check_mark(places, mark)
         kept = self._kept(groups)
         layout = Layout(
-            self.resource_type, self.capabilities, self.spec.unmapped, places, kept, self.paths, mark, hidden
+            resource_type=self.resource_type,
+            capabilities=self.capabilities,
+            policy=self.spec.unmapped,
+            places=places,
+            kept=kept,
+            paths=self.paths,
+            mark=mark,
+            hidden=hidden,
+            slow=frozenset(placement.slow),
         )
         terms = Terms.of(self.capabilities, frozenset(many_valued(places.values())))
         dead = self._dead(terms, mark, hidden)

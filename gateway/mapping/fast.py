@@ -31,11 +31,13 @@ Step = Callable[[Draft], None]
 
 @dataclass(frozen=True, slots=True)
 class FastPatch:
-    """Operations that need no record: `wanted` is what must be looked up, `build` then gives the change."""
+    """Operations that need no record: `wanted` is what must be looked up, `build` then gives the change; it blocks if
+    it is `slow`."""
 
     wanted: frozenset[Wanted]
     steps: tuple[Step, ...] = field(repr=False)
     external_id: str | Unchanged | None = field(default=UNCHANGED, repr=False)
+    slow: bool = False
 
     def build(self, links: Links) -> Delta:
         """Make the change; raises `ScimError` 400 for ids nobody has and values that cannot be held."""
@@ -69,7 +71,8 @@ def fast(layout: Layout, operations: Sequence[Operation]) -> FastPatch | None:
     fields = list(_fields(layout, steps))
     if len(set(fields)) < len(fields):
         return None  # two of them would write the same field
-    return FastPatch(frozenset(wanted), merged, external_id)
+    slow = bool(layout.slow) and any(one.target.path.top.text in layout.slow for one in operations)
+    return FastPatch(frozenset(wanted), merged, external_id, slow)
 
 
 def _changeable(path: AttributePath) -> bool:

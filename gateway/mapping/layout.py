@@ -20,7 +20,7 @@ class Layout:
 
     `paths` holds all its top-level attributes by path text, in the order of the schemas; `places` those with a native
     home, `kept` those the gateway keeps whole. `mark` is what a dead record bears; `hidden` are keys of records that
-    are no resources.
+    are no resources. `slow` names the attributes whose writing blocks.
     """
 
     resource_type: ResourceType
@@ -31,6 +31,7 @@ class Layout:
     paths: Mapping[str, AttributePath]
     mark: Mapping[str, Any]
     hidden: frozenset[str]
+    slow: frozenset[str] = frozenset()
 
     @property
     def holds_external_id(self) -> bool:

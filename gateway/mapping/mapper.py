@@ -62,9 +62,8 @@ class ResourceMapping:
         self.overrides = overrides
         self.owned = owned
         self.always = frozenset(_always(layout))
-        self.slow = frozenset(
-            text for text, place in layout.places.items() if isinstance(place, Single) and place.leaf.chain.slow
-        )
+        self.slow = layout.slow
+        self._slow_paths = tuple(layout.paths[text] for text in layout.slow)
         self._layout = layout
         self._searcher = searcher
         self._attributes = attributes
@@ -148,6 +147,14 @@ class ResourceMapping:
             if value != old:
                 found.update(place.wanted(value, old))
         return frozenset(found)
+
+    def is_slow(self, resource: Resource, before: Resource | None = None) -> bool:
+        """Tell whether writing a resource, or given `before` what differs from it, goes through a codec that blocks."""
+        return any(
+            (before is None or value != valued(before, path))
+            for path in self._slow_paths
+            if (value := valued(resource, path)) is not None
+        )
 
     def encode(self, resource: Resource, links: Links) -> Encoding:
         """Make the record of a new resource.

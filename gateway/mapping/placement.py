@@ -40,7 +40,7 @@ class Placement:
     """Compiles the attributes of one resource type.
 
     `fields` are those of the entity, None where the backend cannot tell them (yet). `owned` collects native values a
-    codec claims for itself, by field.
+    codec claims for itself, by field; `slow` the attributes of which a codec blocks.
     """
 
     fields: Mapping[str, Field] | None
@@ -48,6 +48,7 @@ class Placement:
     policy: Policy
     problems: Problems
     owned: dict[str, set[Any]] = field(default_factory=dict)
+    slow: set[str] = field(default_factory=set)
 
     def compile(self, groups: Mapping[str, Sequence[Entry]]) -> dict[str, Place]:
         """Make the place of each attribute, by its path text; what is wrong goes to the problems."""
@@ -307,6 +308,8 @@ class Placement:
             chain = self.chains.compile(codec, attribute, entry.path.text, field, keep=keep)
         except ValueError as error:
             raise _Wrong(entry.where, str(error)) from None
+        if chain.slow:
+            self.slow.add(entry.path.top.text)
         if keep == "parts" and not chain.steps[0].parts:
             raise _Wrong(entry.where, "keep: parts are those of a complex attribute in one field")
         return chain

@@ -14,6 +14,9 @@ from gateway.scim.schema import Attribute, Mutability, ResourceType
 _EXEMPT = frozenset({"password"})
 """Clients send a placeholder whether they were asked to or not (O2); a password without a place is forgotten."""
 
+_TOLD = frozenset({"$ref", "display"})
+"""What a reference says of the resource it leads to is that resource's own: clients send it along, and nobody asked."""
+
 
 def placeless(whole: ResourceType, narrowed: ResourceType) -> frozenset[str]:
     """Name, in lower case, the paths a client may write by the whole schema and that the narrowed one does not have."""
@@ -69,6 +72,7 @@ def _writable(attributes: tuple[Attribute, ...], prefix: str) -> Iterator[str]:
         if attribute.mutability is Mutability.READ_ONLY or attribute.name in _EXEMPT:
             continue
         yield f"{prefix}{attribute.name}"
+        told = _TOLD if attribute.sub("$ref") is not None else ()
         for sub in attribute.sub_attributes:
-            if sub.mutability is not Mutability.READ_ONLY and sub.name != "$ref":
+            if sub.mutability is not Mutability.READ_ONLY and sub.name not in told:
                 yield f"{prefix}{attribute.name}.{sub.name}"

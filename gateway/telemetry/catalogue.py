@@ -123,6 +123,12 @@ METRICS: tuple[Metric, ...] = (
         ("tenant", "resource_type"),
     ),
     Metric(
+        "dropped_attributes",
+        "counter",
+        "Values that found no place among those their attribute has, and were left out as `unmapped: drop` says.",
+        ("tenant", "resource_type", "attribute"),
+    ),
+    Metric(
         "token_created_timestamp_seconds",
         "reading",
         "When a static token was made, in Unix time, where the configuration says so.",

@@ -122,6 +122,9 @@ class TelemetryObserver:
     def hidden(self, tenant: str, resource_type: str, count: int) -> None:
         self._metrics.child("hidden_references", self._tenants.label(tenant), resource_type).inc(count)
 
+    def dropped(self, tenant: str, resource_type: str, attribute: str) -> None:
+        self._metrics.child("dropped_attributes", self._tenants.label(tenant), resource_type, attribute).inc()
+
     def failure(self, tenant: str, request_id: str, error: BaseException) -> None:
         self._metrics.child("failures", self._tenants.label(tenant)).inc()
         self._log.error("a request failed for an internal reason", tenant=tenant, request_id=request_id, exc_info=error)

@@ -152,6 +152,7 @@ class Recorder:
     def __init__(self) -> None:
         self.roads: list[tuple[str, str, int]] = []
         self.hidden_ones: Counter[str] = Counter()
+        self.dropped_ones: Counter[str] = Counter()
         self.rewrites: Counter[str] = Counter()
         self.failures: list[BaseException] = []
         self.faults: list[BaseException] = []
@@ -171,6 +172,9 @@ class Recorder:
 
     def hidden(self, tenant: str, resource_type: str, count: int) -> None:
         self.hidden_ones[resource_type] += count
+
+    def dropped(self, tenant: str, resource_type: str, attribute: str) -> None:
+        self.dropped_ones[attribute] += 1
 
     def failure(self, tenant: str, request_id: str, error: BaseException) -> None:
         self.failures.append(error)

@@ -32,6 +32,7 @@ from gateway.engine.search import Search
 from gateway.engine.tenants import Limits, Served, Tenant
 from gateway.identity import IdentityMap
 from gateway.mapping import ResourceSpec, compile_mapping
+from gateway.mapping.codecs import Factory
 from gateway.scim import dialects, messages, standard
 from gateway.scim.bulk import REQUEST_URN as BULK_URN
 from gateway.scim.discovery import narrow_type
@@ -193,8 +194,9 @@ class World:
         *,
         limits: Limits | None = None,
         client: str = "compat",
+        codecs: Mapping[str, Factory] | None = None,
     ) -> Client:
-        """Serve a tenant; `resources` is what stands in its configuration."""
+        """Serve a tenant; `resources` is what stands in its configuration, `codecs` are some of the test's own."""
         served = {}
         for kind, section in resources.items():
             spec = ResourceSpec.model_validate(section)
@@ -202,7 +204,7 @@ class World:
             await guard.start()
             fields = await guard.describe(spec.entity)
             capabilities = guard.capabilities(spec.entity)
-            mapping = compile_mapping(standard.resource_type(kind), spec, capabilities, fields)
+            mapping = compile_mapping(standard.resource_type(kind), spec, capabilities, fields, codecs or {})
             narrowed = narrow_type(standard.resource_type(kind), mapping.supported, mapping.overrides)
             indexed = {mapping.attribute_of(field) for field, told in (fields or {}).items() if told.unique}
             checked = tuple(

@@ -497,6 +497,25 @@ def test_passwords_are_hashed_one_way_and_never_read() -> None:
     assert set(delta.change.set) == {"full"}
 
 
+def test_slow_codecs_are_known_wherever_they_stand() -> None:
+    """An attribute is slow if any codec in it is: its own, a sub-attribute's, a column's; so is what writes it."""
+    hashing = {"hash": {"rounds": 10}}
+    world = user(
+        {
+            "name.familyName": {"field": "last", "codec": hashing},
+            "emails": {"rows": "mails", "each": {"value": {"field": "address", "codec": hashing}, "type": "kind"}},
+        }
+    )
+    mapping = world.mapping
+    assert mapping.slow == {"name", "emails"}
+    plain = {"userName": "a", "displayName": "A"}
+    assert not mapping.is_slow(plain)
+    assert not mapping.is_slow({**plain, "name": {"familyName": "B"}}, {"name": {"familyName": "B"}})
+    assert mapping.is_slow({**plain, "name": {"familyName": "B"}})
+    assert mapping.is_slow({**plain, "emails": [{"value": "a@example.com"}]}, plain)
+    assert not user({}).mapping.slow
+
+
 def test_transliteration_is_explicit_and_remembers_what_was_sent() -> None:
     """Letters a charset lacks are written as the table says, and the name comes back as it was sent (R-L12)."""
     codec = [{"transliterate": {"ü": "ue", "ß": "ss"}}, {"charset": "ascii"}]

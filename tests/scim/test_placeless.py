@@ -57,6 +57,15 @@ def test_what_asks_for_nothing_is_left_alone(given: dict[str, Any]) -> None:
     )
 
 
+def test_what_is_said_of_a_reference_is_not_asked_for() -> None:
+    """The name of a member belongs to the member: clients send it along with every group they push."""
+    whole = resource_type("Group")
+    paths = placeless(whole, narrow_type(whole, {"displayName", "members.value"}))
+    members = [{"value": "1", "display": "kim", "$ref": "https://example.com/Users/1"}]
+    refuse_placeless({"displayName": "G", "members": members}, paths)
+    refuse_placeless_operations({"Operations": [{"op": "add", "path": "members", "value": members}]}, paths)
+
+
 def test_nothing_is_refused_where_everything_has_a_place() -> None:
     """A schema that is not narrowed leaves nothing to refuse."""
     assert placeless(WHOLE, WHOLE) == frozenset()

@@ -128,6 +128,7 @@ def test_other_events_are_counted(observer: TelemetryObserver, registry: Collect
     observer.rewrite("acme", "entra", "booleans")
     observer.road("acme", "User", "pushed", 3)
     observer.hidden("acme", "Group", 2)
+    observer.dropped("acme", "User", "emails")
     observer.lookup("redis", "hit", 100)
     observer.lookup("store", "miss")
     observer.limited("globex", "caller")
@@ -138,6 +139,8 @@ def test_other_events_are_counted(observer: TelemetryObserver, registry: Collect
     road = {"tenant": "acme", "resource_type": "User", "road": "pushed"}
     assert (read("scim_gateway_searches_total", road), read("scim_gateway_search_rows_total", road)) == (1.0, 3.0)
     assert read("scim_gateway_hidden_references_total", {"tenant": "acme", "resource_type": "Group"}) == 2.0
+    left = {"tenant": "acme", "resource_type": "User", "attribute": "emails"}
+    assert read("scim_gateway_dropped_attributes_total", left) == 1.0
     assert read("scim_gateway_identity_lookups_total", {"layer": "redis", "outcome": "hit"}) == 100.0
     assert read("scim_gateway_identity_lookups_total", {"layer": "store", "outcome": "miss"}) == 1.0
     assert read("scim_gateway_limited_total", {"tenant": "globex", "reason": "caller"}) == 1.0
