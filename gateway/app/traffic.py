@@ -28,7 +28,7 @@ class Counters:
         self.seen: Seen = LocalSeen(clock=clock)
         if self._server is not None:
             evaluate = self._server.evaluate
-            buckets = SharedBuckets(evaluate, buckets)
+            buckets = SharedBuckets(evaluate, buckets, clock=clock)
             tallies = SharedTallies(evaluate, LocalTallies(now=time.time))
             self.seen = SharedSeen(evaluate, self.seen)
         self.tallies = tallies

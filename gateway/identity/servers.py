@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -17,7 +18,10 @@ CONNECT_SECONDS = 2.0
 
 
 class Server(Protocol):
-    """The few things the shared cache does, on any kind of deployment; errors are the client's own."""
+    """The few things the shared cache does, on any kind of deployment; errors are the client's own.
+
+    How long an answer is waited for is the caller's to bound.
+    """
 
     async def get(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read values: one round trip (one per shard in a Cluster)."""
@@ -146,26 +150,28 @@ def server(url: str) -> Server:
         "username": unquote(user) or None,
         "password": unquote(password) if colon else None,
         "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_timeout": CONNECT_SECONDS,
         "retry": Retry(NoBackoff(), 0),
         **({"ssl": True, **tls} if scheme == "rediss" else {}),
     }
     path = [unquote(part) for part in parts.path.split("/") if part]
+    # Whoever asks bounds the time itself. A bound of the client's own costs a task for each command; it is needed where
+    # one of several servers may be silent and the next is to be tried.
+    bounded, unbounded = {**options, "socket_timeout": CONNECT_SECONDS}, {**options, "socket_timeout": None}
     if form == "cluster":
         nodes = [ClusterNode(*address) for address in _addresses(hosts, 6379)]
-        return ClusterServers(RedisCluster(startup_nodes=nodes, **options))
+        return ClusterServers(RedisCluster(startup_nodes=nodes, **bounded))
     if form == "sentinel":
         if not path:
             raise ValueError("cache: redis+sentinel://host,host/NAME names the master that is watched")
         own = {name[len("sentinel_") :]: value for name, value in query.items() if name.startswith("sentinel_")}
-        shared = {name: value for name, value in options.items() if name not in ("username", "password")}
+        shared = {name: value for name, value in bounded.items() if name not in ("username", "password")}
         sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
-            _addresses(hosts, 26379), sentinel_kwargs={**shared, **own}, **options
+            _addresses(hosts, 26379), sentinel_kwargs={**shared, **own}, **unbounded
         )
         master = sentinel.master_for(path[0], db=int(path[1]) if len(path) > 1 else 0)
         return PlainServer(master, sentinel.sentinels)
     ((host, port),) = _addresses(hosts, 6379)
-    return PlainServer(Redis(host=host, port=port, db=int(path[0]) if path else 0, **options))
+    return PlainServer(Redis(host=host, port=port, db=int(path[0]) if path else 0, **unbounded))
 
 
 async def _called(answer: Any) -> Any:
@@ -185,7 +191,8 @@ def _addresses(hosts: str, default: int) -> list[tuple[str, int]]:
 
 async def _subscribed(subscription: Any, channel: str) -> Any:
     try:
-        await subscription.subscribe(channel)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await subscription.subscribe(channel)
     except BaseException:
         await subscription.aclose()
         raise

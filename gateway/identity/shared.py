@@ -175,7 +175,8 @@ class SharedCache:
             identity = await self._server.identify()
         epoch = await self._store.epoch(server=identity)
         if self._epoch not in (0, epoch):
-            await self._server.publish(self._channel, b'{"epoch":true}')
+            async with asyncio.timeout(2.0):
+                await self._server.publish(self._channel, b'{"epoch":true}')
         self._enter(epoch)
         self._heard(None)
         self.usable = True

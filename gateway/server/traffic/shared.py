@@ -21,6 +21,10 @@ Evaluate = Callable[[str, Sequence[str], Sequence[str]], Awaitable[Any]]
 
 ANSWER_SECONDS = 0.1
 """How long an answer of Redis is waited for: a rate is not worth more."""
+CLEAR_SECONDS = 1.0
+"""How long it is remembered that there is something to be had."""
+REMEMBERED = 10_000
+"""Of how many buckets that is remembered."""
 OPERATOR_SECONDS = 5.0
 """How long it is waited for where an operator asks."""
 _FAILURES = (RedisError, OSError, TimeoutError)
@@ -68,24 +72,49 @@ _READ = "return redis.call('GET', KEYS[1]) or ''"
 
 
 class SharedBuckets:
-    """Buckets in Redis; `local` stands in while it cannot be used."""
+    """Buckets in Redis; `local` stands in while it cannot be used. `clock` gives seconds.
 
-    def __init__(self, evaluate: Evaluate, local: Buckets, *, prefix: str = "scimgw") -> None:
+    That there is something to be had is remembered for a moment, so that not every request of a client nobody has
+    anything against asks Redis for it; whatever is taken in this process voids that. So of what only other replicas
+    have seen, one more gets through here before Redis is asked again.
+    """
+
+    def __init__(
+        self, evaluate: Evaluate, local: Buckets, *, clock: Callable[[], float], prefix: str = "scimgw"
+    ) -> None:
         self._evaluate = evaluate
         self._local = local
+        self._clock = clock
         self._prefix = prefix
+        self._clear: dict[Key, float] = {}
+        self._taken = 0
 
     async def take(self, key: Key, rate: Rate, cost: int = 1) -> float:
+        self._void(key)
         found = await self._run(key, rate, cost, "take")
         return await self._local.take(key, rate, cost) if found is None else found
 
     async def owe(self, key: Key, rate: Rate, cost: int = 1) -> None:
+        self._void(key)
         if await self._run(key, rate, cost, "owe") is None:
             await self._local.owe(key, rate, cost)
 
     async def wait(self, key: Key, rate: Rate) -> float:
+        now, taken = self._clock(), self._taken
+        if now < self._clear.get(key, now):
+            return 0.0
         found = await self._run(key, rate, 0, "wait")
-        return await self._local.wait(key, rate) if found is None else found
+        if found is None:
+            return await self._local.wait(key, rate)
+        if found == 0.0 and taken == self._taken:
+            if len(self._clear) >= REMEMBERED:
+                self._clear.clear()
+            self._clear[key] = now + CLEAR_SECONDS
+        return found
+
+    def _void(self, key: Key) -> None:
+        self._taken += 1
+        self._clear.pop(key, None)
 
     async def _run(self, key: Key, rate: Rate, cost: int, mode: str) -> float | None:
         arguments = [str(rate.interval * 1e6), str(rate.depth * 1e6), str(cost), mode]
