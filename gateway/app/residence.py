@@ -50,9 +50,9 @@ def residence(tenant: str, spec: ResourceSpec, resource_type: ResourceType, serv
         override = spec.overrides.get(name, OverrideSpec())
         if attribute.mutability is Mutability.READ_ONLY:
             continue
-        if targets := _targets(attribute, written.get(name), served):
-            show = written[name].show if name in written else None
-            attributes[f"{name}.value"] = AttributeSpec(field=name, reference=targets, by=ID, show=show)
+        if references := written.get(name) or _references(path, served):
+            several = len(references) > 1
+            attributes[f"{name}.value"] = AttributeSpec(sources=references) if several else references[0]
             fields[name] = FieldSettings(kind="list" if attribute.multi_valued else "text")
         elif path.extension is None and name == "active" and attribute.type is Type.BOOLEAN:
             attributes[name] = AttributeSpec(field=name)
@@ -101,14 +101,14 @@ def _field(path: AttributePath, override: OverrideSpec) -> FieldSettings | None:
     return FieldSettings(unique=unique, required=required and path.extension is None, case_exact=exact)
 
 
-def _targets(attribute: Attribute, written: AttributeSpec | None, served: Collection[str]) -> tuple[str, ...]:
-    """Name the types a reference leads to: those the configuration says, or the schema."""
-    if written is not None:
-        return written.reference
+def _references(path: AttributePath, served: Collection[str]) -> tuple[AttributeSpec, ...]:
+    """Read out of the schema where a reference leads, of the types that are served."""
+    attribute = path.leaf
     ref = attribute.sub("$ref")
     if not attribute.is_complex or attribute.sub("value") is None or ref is None or _extras(attribute):
         return ()
-    return tuple(name for name in ref.reference_types if name in served)
+    targets = tuple(name for name in ref.reference_types if name in served)
+    return (AttributeSpec(field=path.text, reference=targets, by=ID),) if targets else ()
 
 
 def _extras(attribute: Attribute) -> list[str]:
@@ -120,9 +120,11 @@ def _extras(attribute: Attribute) -> list[str]:
     )
 
 
-def _written(spec: ResourceSpec, resource_type: ResourceType) -> tuple[dict[str, AttributeSpec], list[Wrong]]:
+def _written(
+    spec: ResourceSpec, resource_type: ResourceType
+) -> tuple[dict[str, tuple[AttributeSpec, ...]], list[Wrong]]:
     """Read what the configuration says of references, by the path text of the attribute; anything else is wrong."""
-    found: dict[str, AttributeSpec] = {}
+    found: dict[str, tuple[AttributeSpec, ...]] = {}
     problems: list[Wrong] = []
     for text, given in spec.attributes.items():
         where: tuple[str | int, ...] = ("attributes", text)
@@ -133,18 +135,29 @@ def _written(spec: ResourceSpec, resource_type: ResourceType) -> tuple[dict[str,
             continue
         if given.parts.keys() == {"value"}:
             where, given = (*where, "value"), given.parts["value"]
-        name, leaf = path.top.text, path.top.leaf
-        if not given.reference or path.attribute is None or leaf.sub("value") is None:
-            problems.append((where, _KEPT))
-        elif given.field != name:
-            problems.append((where, f"the gateway names its fields after the attributes: write `field: {name}`"))
-        elif given.by not in (None, ID):
-            problems.append(((*where, "by"), "the gateway holds the ids of what is referred to; leave this out"))
-        elif extras := _extras(leaf):
-            problems.append((where, f"a reference has no place for {', '.join(extras)} beside where it leads"))
-        else:
-            found[name] = given
+        several = bool(given.sources)
+        for number, one in enumerate(given.sources or (given,)):
+            at = (*where, number) if several else where
+            wrong = _misplaced(path, one)
+            if wrong is not None:
+                problems.append((at, wrong))
+            else:
+                name = path.top.text
+                found[name] = (*found.get(name, ()), one.model_copy(update={"by": ID}))
     return found, problems
+
+
+def _misplaced(path: AttributePath, given: AttributeSpec) -> str | None:
+    """Say what is wrong with the place of a reference; None if nothing is."""
+    if not given.reference or path.attribute is None or path.top.leaf.sub("value") is None:
+        return _KEPT
+    if given.field != path.top.text:
+        return f"the gateway names its fields after the attributes: write `field: {path.top.text}`"
+    if given.by not in (None, ID):
+        return "by: the gateway holds the ids of what is referred to; leave it out"
+    if extras := _extras(path.top.leaf):
+        return f"a reference has no place for {', '.join(extras)} beside where it leads"
+    return None
 
 
 def _settings_problems(spec: ResourceSpec) -> Iterator[Wrong]:
