@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+
+from gateway.identity.pipe import Pipe
 
 TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
 CONNECT_SECONDS = 2.0
@@ -20,13 +23,14 @@ CONNECT_SECONDS = 2.0
 class Server(Protocol):
     """The few things the shared cache does, on any kind of deployment; errors are the client's own.
 
-    How long an answer is waited for is the caller's to bound.
+    `get` and `set` raise `TimeoutError` after so many `seconds`; how long the others are waited for is the caller's to
+    bound.
     """
 
-    async def get(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
+    async def get(self, names: Sequence[bytes], seconds: float) -> Sequence[bytes | None]:
         """Read values: one round trip (one per shard in a Cluster)."""
 
-    async def set(self, values: Sequence[tuple[bytes, bytes, int]], *, only_new: bool) -> None:
+    async def set(self, values: Sequence[tuple[bytes, bytes, int]], seconds: float, *, only_new: bool) -> None:
         """Write (name, value, milliseconds to live), one round trip (one per shard)."""
 
     async def evaluate(self, script: str, names: Sequence[str], arguments: Sequence[str]) -> Any:
@@ -52,17 +56,19 @@ class PlainServer:
         """`watchers` are the clients the master is asked for with."""
         self._client = client
         self._watchers = watchers
+        self._pipe = Pipe(client.connection_pool.make_connection)
 
-    async def get(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
+    async def get(self, names: Sequence[bytes], seconds: float) -> Sequence[bytes | None]:
         """Read values: one MGET."""
-        return _bytes(await self._client.mget(names))
+        (values,) = await self._pipe.ask(_packed(b"MGET", *names), 1, seconds)
+        return _bytes(values)
 
-    async def set(self, values: Sequence[tuple[bytes, bytes, int]], *, only_new: bool) -> None:
-        """Write values: one pipeline."""
-        pipeline = self._client.pipeline(transaction=False)
-        for name, value, milliseconds in values:
-            pipeline.set(name, value, px=milliseconds, nx=only_new)
-        await pipeline.execute()
+    async def set(self, values: Sequence[tuple[bytes, bytes, int]], seconds: float, *, only_new: bool) -> None:
+        """Write values: all SETs at once."""
+        how = (b"NX",) if only_new else ()
+        packed = [_packed(b"SET", name, value, *how, b"PX", milliseconds) for name, value, milliseconds in values]
+        if packed:
+            await self._pipe.ask(b"".join(packed), len(packed), seconds)
 
     async def evaluate(self, script: str, names: Sequence[str], arguments: Sequence[str]) -> Any:
         """Run a script."""
@@ -82,6 +88,7 @@ class PlainServer:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._pipe.close()
         for client in (self._client, *self._watchers):
             await client.aclose()
 
@@ -92,19 +99,21 @@ class ClusterServers:
     def __init__(self, client: RedisCluster) -> None:
         self._client = client
 
-    async def get(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
+    async def get(self, names: Sequence[bytes], seconds: float) -> Sequence[bytes | None]:
         """Read values: the shards are asked at the same time, each once."""
         pipeline = self._client.pipeline()
         for name in names:
             pipeline.get(name)
-        return _bytes(await pipeline.execute(raise_on_error=False))
+        async with asyncio.timeout(seconds):
+            return _bytes(await pipeline.execute(raise_on_error=False))
 
-    async def set(self, values: Sequence[tuple[bytes, bytes, int]], *, only_new: bool) -> None:
+    async def set(self, values: Sequence[tuple[bytes, bytes, int]], seconds: float, *, only_new: bool) -> None:
         """Write values: the shards are told at the same time, each once."""
         pipeline = self._client.pipeline()
         for name, value, milliseconds in values:
             pipeline.set(name, value, px=milliseconds, nx=only_new)
-        await pipeline.execute()
+        async with asyncio.timeout(seconds):
+            await pipeline.execute()
 
     async def evaluate(self, script: str, names: Sequence[str], arguments: Sequence[str]) -> Any:
         """Run a script on the shard of its names."""
@@ -172,6 +181,12 @@ def server(url: str) -> Server:
         return PlainServer(master, sentinel.sentinels)
     ((host, port),) = _addresses(hosts, 6379)
     return PlainServer(Redis(host=host, port=port, db=int(path[0]) if path else 0, **unbounded))
+
+
+def _packed(*parts: bytes | int) -> bytes:
+    command: Any = parts
+    packed: bytes = pack_command(command)
+    return packed
 
 
 async def _called(answer: Any) -> Any:

@@ -94,7 +94,7 @@ class SharedCache:
             return {}
         writing, found = self._writing, dict[Name, Identity | None]()
         written = [writing.name(name) for name in names]
-        values = await self._tried(lambda: self._server.get(written), len(written))
+        values = await self._tried(self._server.get(written, _seconds(len(written))))
         for name, text, data in zip(names, written, values or (), strict=False):
             if data is not None and data != BUSY:
                 known, identity = writing.load(text, data)
@@ -112,7 +112,7 @@ class SharedCache:
             data = self._writing.dump(text, identity)
             if data is not None:
                 entries.append((text, data, int(1000 * (NEGATIVE if identity is None else LIFE))))
-        await self._tried(lambda: self._server.set(entries, only_new=True), len(entries))
+        await self._tried(self._server.set(entries, _seconds(len(entries)), only_new=True))
 
     async def mark(self, names: Collection[Name], seconds: float) -> bool:
         """Let nobody remember anything of `names` for a while; tell whether everybody will obey."""
@@ -121,22 +121,25 @@ class SharedCache:
         entries = [(self._writing.name(name), BUSY, int(1000 * seconds)) for name in names]
 
         async def work() -> bool:
-            await self._server.set(entries, only_new=False)
+            await self._server.set(entries, _seconds(len(entries)), only_new=False)
             return True
 
-        return bool(await self._tried(work, len(entries)))
+        return bool(await self._tried(work()))
 
     async def settle(self, names: Collection[Name], left: Collection[Name]) -> None:
         """After a change: keep the marks for a moment, and tell the other processes which names were `left`."""
         await self.mark(names, SETTLE)
         if left and self.usable:
             message = orjson.dumps({"left": [list(name) for name in left]})
-            await self._tried(lambda: self._server.publish(self._channel, message))
+            await self._tried(self._told(message))
 
-    async def _tried(self, work: Callable[[], Awaitable[T]], entries: int = 1) -> T | None:
+    async def _told(self, message: bytes) -> None:
+        async with asyncio.timeout(_seconds(1)):
+            await self._server.publish(self._channel, message)
+
+    async def _tried(self, work: Awaitable[T]) -> T | None:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS + ENTRY_SECONDS * entries):
-                return await work()
+            return await work
         except _failures as error:
             self._lose(error)
             return None
@@ -207,3 +210,8 @@ class SharedCache:
         if left:
             self._heard(left)
         return "epoch" in message
+
+
+def _seconds(entries: int) -> float:
+    """Tell how long an answer about so many entries is waited for."""
+    return ANSWER_SECONDS + ENTRY_SECONDS * entries

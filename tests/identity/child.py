@@ -36,8 +36,8 @@ class Marking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def set(self, values: Any, *, only_new: bool) -> None:
-        await self._inner.set(values, only_new=only_new)
+    async def set(self, values: Any, seconds: float, *, only_new: bool) -> None:
+        await self._inner.set(values, seconds, only_new=only_new)
         if not only_new:
             say("marked")
             await asyncio.Event().wait()
