@@ -16,6 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TRY = README.split("\n## Run it\n")[0]
+"""What is tried here; `tests/deploy/test_readme.py` walks the operator's path."""
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 VARIES = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
@@ -35,7 +37,7 @@ class Command:
 def commands() -> list[Command]:
     """Read the console blocks: a line that begins with a dollar is a command, a backslash at its end continues it."""
     found: list[Command] = []
-    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL):
+    for block in re.findall(r"```console\n(.*?)```", TRY, flags=re.DOTALL):
         continued = False
         for line in block.splitlines():
             if continued:

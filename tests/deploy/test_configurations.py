@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from hashlib import sha256
@@ -22,7 +23,7 @@ ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
 def here(name: str, folder: Path, ports: tuple[int, int]) -> Path:
-    """Write a configuration for this machine: nothing but its addresses and the folder of its secrets is another."""
+    """Write a configuration for this machine: only addresses, the folder of secrets and the trail are others."""
     text = (DEPLOY / name / "config.yaml").read_text(encoding="utf-8")
     for there, ours in (
         ("0.0.0.0:8080", f"127.0.0.1:{ports[0]}"),
@@ -31,7 +32,12 @@ def here(name: str, folder: Path, ports: tuple[int, int]) -> Path:
     ):
         assert there in text
         text = text.replace(there, ours)
-    text = text.replace("unix:/tmp/", f"unix:{folder}/")
+    for there, ours in (
+        ("unix:/tmp/", f"unix:{folder}/"),
+        ("to: stdout ", f"to: file\n  path: {folder}/audit.jsonl "),  # where the program's own words are read from
+    ):
+        assert there in text
+        text = text.replace(there, ours)
     path = folder / "config.yaml"
     path.write_text(text, encoding="utf-8")
     (folder / "id-key").write_text("k" * 64 + "\n", encoding="utf-8")
@@ -87,6 +93,10 @@ async def test_a_configuration_of_deploy_serves(name: str, tmp_path: Path, postg
                 "SELECT count(*) FROM hr.team_member m JOIN hr.team t USING (team_id) WHERE t.title = 'Night shift'"
             )
             assert members == 1
+            trail = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()]
+            assert [(one["operation"], one["caller"]) for one in trail] == [
+                ("create", "idp"), ("create", "idp"), ("patch", "idp")
+            ]  # fmt: skip
             assert await served.end() == 0
     finally:
         await legacy.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,31 @@ def test_the_compose_file_fits_its_schema() -> None:
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             assert not source.startswith(".") or (compose.parent / source).exists(), volume
+
+
+def test_every_secret_a_configuration_reads_is_handed_in() -> None:
+    """What compose mounts, and what the page has one create for Kubernetes, is what the configurations read (X16)."""
+    (compose,) = documents(DEPLOY / "compose" / "compose.yaml")
+    page = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    for name in ("compose", "kubernetes"):
+        text = (DEPLOY / name / "config.yaml").read_text(encoding="utf-8")
+        files = set(re.findall(r"\$\{file:/run/secrets/([^}]+)\}", text))
+        variables = set(re.findall(r"\$\{env:([A-Z_]+)\}", text))
+        if name == "compose":
+            given = compose["services"]["gateway"]
+            assert (set(given["secrets"]), set(given["environment"])) == (files, variables)
+        else:
+            assert set(re.findall(r"--from-file=(\S+)", page)) == files
+            assert set(re.findall(r"--from-literal=([A-Z_]+)=", page)) == variables
+
+
+def test_the_units_folders_are_those_of_the_hardened_file() -> None:
+    """The operators' socket and the trail lie where systemd has made room for them, closed to everybody else."""
+    unit = (DEPLOY / "systemd" / "scim-gateway.service").read_text(encoding="utf-8").splitlines()
+    hardened = (ROOT / "config" / "hardened.yaml").read_text(encoding="utf-8")
+    for kind, path in (("Runtime", "unix:/run/scim-gateway/"), ("Logs", "/var/log/scim-gateway/")):
+        assert {f"{kind}Directory=scim-gateway", f"{kind}DirectoryMode=0700"} <= set(unit)
+        assert f":-{path}" in hardened
 
 
 def test_the_image_is_built_as_its_linter_wants() -> None:

@@ -1,4 +1,4 @@
-"""Marked secrets through every error path and log level: none comes out in answers, logs or metrics (X11, X12, X13)."""
+"""Marked secrets through every error path and log level: none comes out anywhere (X11, X12, X13)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, FormData, web
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.engine.calls import Answer
@@ -22,9 +25,11 @@ from gateway.server.auth.seen import LocalSeen
 from gateway.server.auth.tokens import digest
 from gateway.server.listener import Runner
 from gateway.server.oauth import TokenEndpoint
+from gateway.telemetry.audit import AuditTrail, StreamSink
 from gateway.telemetry.logs import console_logger, json_logger
 from gateway.telemetry.metrics import Metrics, Tenants
 from gateway.telemetry.observer import TelemetryObserver
+from gateway.telemetry.traces import OtelSpans
 from tests.server.conftest import NOW, World, token, tokens
 
 MARKS = {
@@ -69,8 +74,8 @@ def failures() -> list[Any]:
 
 
 async def test_no_secret_comes_out(world: World, heard: Any, caplog: Any) -> None:
-    """Whatever is sent in whatever way, and however it fails, no marked secret is in an answer, a log line, a metric or
-    what libraries log."""
+    """Whatever is sent in whatever way, and however it fails, no marked secret is in an answer, a log line, a metric, a
+    span, the audit trail or what libraries log."""
     logger, written = heard
     registry = CollectorRegistry()
     observer = TelemetryObserver(Metrics(registry), logger, tenants=Tenants(10), slow_seconds=0.0)
@@ -87,7 +92,12 @@ async def test_no_secret_comes_out(world: World, heard: Any, caplog: Any) -> Non
         ]
     )
     world.change_tenant(authenticator=methods, oauth=endpoint)
-    runner = Runner(create_application(world.holder, observer, world.drain))
+    trail, exporter, provider = io.StringIO(), InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    audit = AuditTrail(StreamSink(trail), key=b"k" * 32, now=lambda: NOW, failed=observer.audit_failed)
+    world.change(trail=audit)
+    spans = OtelSpans(provider.get_tracer("test"))
+    runner = Runner(create_application(world.holder, observer, world.drain, spans))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     client = ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}")
@@ -134,10 +144,14 @@ async def test_no_secret_comes_out(world: World, heard: Any, caplog: Any) -> Non
         "logs": written(),
         "metrics": generate_latest(registry).decode(),
         "libraries": caplog.text,
+        "traces": "\n".join(span.to_json() for span in exporter.get_finished_spans()),
+        "audit": trail.getvalue(),
         "repr": repr((world.holder.site.tenants, methods, endpoint, client_of)),
     }
     assert "a request failed for an internal reason" in told["logs"]
     assert len(seen) > 400
+    assert len(exporter.get_finished_spans()) >= len(seen)
+    assert told["audit"].count("\n") > 50
     for place, text in told.items():
         found = [name for name, mark in MARKS.items() if mark in text]
         assert found == [], f"{place}: {found}"

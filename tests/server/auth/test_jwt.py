@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc import jwk, jws
 from joserfc import jwt as jose
 
@@ -176,6 +177,19 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], str]] = {
         x5u="https://evil.example",
     ),
     "algorithm not allowed": lambda keys: signed(keys["RS256"], claims(), "RS512"),
+    "signature of zeros": lambda keys: _with_zero_signature(keys["ES256"]),
+    "signature in DER": lambda keys: _with_der_signature(keys["ES256"]),
+    "public key set as secret": lambda keys: _with_public_key_set_as_secret(keys["RS256"]),
+    "empty secret": lambda keys: _hmac(b""),
+    "own certificate in header": lambda keys: _with_own_certificate(),
+    "unencoded claims": lambda keys: _raw(keys["RS256"], {**HEADER, "b64": False, "crit": ["b64"]}, claims()),
+    "key id url": lambda keys: signed(keys["RS256"], claims(), kid="https://evil.example/jwks#rsa"),
+    "key id empty and own key": lambda keys: signed(jwk.RSAKey.generate_key(2048), claims(), kid=""),
+    "nested token": lambda keys: _raw(
+        keys["RS256"], {**HEADER, "cty": "JWT"}, signed(keys["RS256"], claims()).encode()
+    ),
+    "blank in a segment": lambda keys: signed(keys["RS256"], claims()).replace(".", " .", 1),
+    "line ends": lambda keys: signed(keys["RS256"], claims()) + "\n",
     "other family": lambda keys: signed(keys["ES256"], claims(), "ES256", kid="rsa"),
     "critical": lambda keys: signed(keys["RS256"], claims(), crit=["b64"], b64=True),
     "critical unknown": lambda keys: _raw(
@@ -217,8 +231,35 @@ def _raw(key: Any, header: Any, body: Any) -> str:
 
 
 def _with_public_key_as_secret(key: Any) -> str:
+    return _hmac(key.as_pem(private=False))
+
+
+def _with_public_key_set_as_secret(key: Any) -> str:
+    return _hmac(json.dumps(key.as_dict(private=False)).encode())
+
+
+def _hmac(secret: bytes) -> str:
     signing = f"{segment({'alg': 'HS256', 'kid': 'rsa'})}.{segment(claims())}"
-    return f"{signing}.{segment(hmac.digest(key.as_pem(private=False), signing.encode(), 'sha256'))}"
+    return f"{signing}.{segment(hmac.digest(secret, signing.encode(), 'sha256'))}"
+
+
+def _with_zero_signature(key: Any) -> str:
+    """CVE-2022-21449: r and s of 0 hold for everything where nobody looks."""
+    return f"{segment({'alg': 'ES256', 'kid': key.kid})}.{segment(claims())}.{segment(bytes(64))}"
+
+
+def _with_der_signature(key: Any) -> str:
+    header, body, signature = signed(key, claims(), "ES256").split(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+    written = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    return f"{header}.{body}.{segment(written)}"
+
+
+def _with_own_certificate() -> str:
+    """A chain of one's own in the header; `x5c` is looked at by nobody."""
+    own = jwk.RSAKey.generate_key(2048, {"kid": "rsa"})
+    der = base64.b64encode(own.as_der(private=False)).decode()
+    return _raw(own, {**HEADER, "x5c": [der]}, claims())
 
 
 def _with_own_key() -> str:
