@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import shutil
 import time
@@ -11,9 +12,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.backends.sql.databases import make_database, mariadb
 from tests.services import own_valkey, postgres, valkey, valkey_server
 
-__all__ = ["own_valkey", "postgres", "valkey", "valkey_server"]
+__all__ = ["make_database", "mariadb", "own_valkey", "postgres", "valkey", "valkey_server"]
 
 FOLDER = Path(__file__).parent
 SOAK = os.environ.get("SCIM_SOAK") == "1"
@@ -47,9 +49,9 @@ class Watch:
         self.permitted = permitted_skips()
         self.budgets = budgets()
         self.skipped: list[str] = []
+        self.told: list[str] = []
         self.spent: dict[str, float] = defaultdict(float)
         self.begun = time.monotonic()
-        self.told: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.spent[suite(report.nodeid)] += report.duration
@@ -64,10 +66,8 @@ class Watch:
             self.skipped.append(report.nodeid)
 
     def permits(self, nodeid: str) -> bool:
-        """Tell whether a test is on the list: by its whole name, or by a beginning that ends in ``*``."""
-        return nodeid in self.permitted or any(
-            nodeid.startswith(name[:-1]) for name in self.permitted if name.endswith("*")
-        )
+        """Tell whether a test is on the list: by its whole name, in which ``*`` stands for anything."""
+        return any(fnmatch.fnmatchcase(nodeid, name.replace("[", "[[]").replace("?", "[?]")) for name in self.permitted)
 
     def overdrawn(self) -> list[str]:
         """Name the suites over their budget; one that has none may not exist. The long forms take what they take."""

@@ -75,6 +75,9 @@ class _Compilation:
             self._target or self._source, self._settings.defaults, f"{self._path}.defaults"
         )
         self._given = {fix.column.name for fix in self._ground.fixed} | {item.column.name for item in self._defaults}
+        own = self._settings.statements.create
+        # A statement that creates gives what it is not told itself.
+        self._asked = None if own is None else frozenset(sa.text(own.sql)._bindparams)
 
     def entity(self) -> Entity:
         settings, source, target = self._settings, self._source, self._target
@@ -161,6 +164,8 @@ class _Compilation:
             found = replace(found, write=Write.CREATE, required=False)
         if any(name.casefold() == computed.casefold() for computed in settings.computed):
             found = replace(found, write=Write.NEVER, required=False)
+        if self._asked is not None and found.name not in self._asked:
+            found = replace(found, required=False)
         return replace(found, unique=found.unique or self._unique(found))
 
     def _unique(self, found: ColumnField) -> bool:
@@ -173,8 +178,11 @@ class _Compilation:
         )
 
     def _numbered(self, name: str) -> bool:
+        own = self._settings.statements.create
         return name in {column.name for column in self._ground.key.columns} and (
-            self._settings.generate is not None or _is_generated(self._source.columns[name])
+            self._settings.generate is not None
+            or (own is not None and own.gives == "key")
+            or _is_generated(self._source.columns[name])
         )
 
     def _lookup(self, name: str, settings: LookupSettings, path: str) -> LookupField:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.contract import Change, ConflictError, Fields, NotFoundError, Record, RejectedError, Value
+from backends.contract import Change, ConflictError, Fields, NotFoundError, RejectedError, Value
 from backends.kit.settings_errors import SettingsError
-from backends.sql.model import ColumnField, Entity, ListField, LookupField, SideField
+from backends.sql.model import ColumnField, Entity, ListField, LookupField, RowsField, SideField
 from backends.sql.procedures import Procedure
 from backends.sql.reading import Reading
 from backends.sql.sessions import Session
@@ -57,18 +57,24 @@ class Own:
         parts = {name: values[index] for name, index in self._parts.items()}
         return {**parts, "key": values[0] if len(values) == 1 else text}
 
-    async def created(self, session: Session, fields: Fields) -> Record:
-        """Run the statement that creates, and read what it made."""
+    async def created(self, session: Session, fields: Fields) -> tuple[str, Change]:
+        """Run the statement that creates; give the key of the new record, and what there was no place for."""
         assert self.create is not None
         unknown = [name for name in fields if name not in self._entity.fields]
         if unknown:
             raise RejectedError("there is no such field", unknown[0])
-        lost = [name for name, value in fields.items() if name not in self.create.names and value not in (None, ())]
-        if lost:
-            raise RejectedError("the statement that creates has no place for it", lost[0])
+        lost = {name: value for name, value in fields.items() if name not in self.create.names}
+        if own := [name for name in lost if name in self._parts]:
+            raise RejectedError("the statement that creates has no place for it", own[0])
+        many = {
+            name: value
+            for name, value in lost.items()
+            if isinstance(self._entity.fields[name], RowsField | ListField) and isinstance(value, tuple)
+        }
+        single = {name: value for name, value in lost.items() if name not in many and value not in (None, ())}
         key = await self.create.run(session, _single(fields), self._entity.places, key={"key": None})
         text = self._entity.key.encode(key) if key is not None else self._given(fields)
-        return await self._reading.get(session, text, frozenset(fields))
+        return text, Change(set=single, add={name: value for name, value in many.items() if value})
 
     def _given(self, fields: Fields) -> str:
         """Spell the key that the caller gave."""

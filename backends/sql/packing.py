@@ -45,22 +45,29 @@ class Packing:
                 names.add(name)
         return frozenset(names)
 
-    def concerned(self, packed: Iterable[Packed], change: Change) -> list[PackedField]:
+    def concerned(self, packed: Iterable[Packed], change: Change, *, creating: bool) -> list[PackedField]:
         """Give the packed fields that are to be changed; refuse those that cannot be."""
         named = [self._entity.fields.get(name) for name in dict.fromkeys((*change.remove, *change.add))]
         deltas = [found for found in named if isinstance(found, PackedField)]
         for found in deltas:
             if not found.layout.many:
                 raise RejectedError("the field has one value", found.name)
-            allow(found.column.write, found.name, creating=False)
+            allow(found.column.write, found.name, creating=creating)
         return [*(found for found, _ in packed), *deltas]
 
     async def update(
-        self, session: Session, key: tuple[Any, ...], packed: Iterable[Packed], change: Change, assign: Assign
+        self,
+        session: Session,
+        key: tuple[Any, ...],
+        packed: Iterable[Packed],
+        change: Change,
+        assign: Assign,
+        *,
+        creating: bool,
     ) -> bool:
         """Change the packed fields that are set, added to or removed from; tell whether anything is different now."""
         packed = list(packed)
-        fields = self.concerned(packed, change)
+        fields = self.concerned(packed, change, creating=creating)
         if not fields:
             return False
         names = tuple(dict.fromkeys(found.column.column.key for found in fields))

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backends.contract import (
+    BackendError,
     Change,
     ConflictError,
     Fields,
@@ -103,7 +104,7 @@ class Writing:
     async def create(self, session: Session, fields: Fields) -> Record:
         """Insert a record and what belongs to it."""
         if self._own.create is not None:
-            return await self._own.created(session, fields)
+            return await self._created(session, fields)
         target = self._reading.target()
         assigned = await self._assignments.of(session, fields, creating=True)
         columns = assigned.columns
@@ -128,6 +129,16 @@ class Writing:
         text = self._entity.key.encode(key)
         if row is not None:
             return Record(text, row)
+        return await self._reading.get(session, text, frozenset(fields))
+
+    async def _created(self, session: Session, fields: Fields) -> Record:
+        """Let the settings' own statement create the record, and write what it has no place for."""
+        text, rest = await self._own.created(session, fields)
+        values = self._entity.key.decode(text)
+        if values is None:
+            raise BackendError("the statement gave no key")
+        if rest:
+            await self._change(session, text, values, rest, creating=True)
         return await self._reading.get(session, text, frozenset(fields))
 
     async def _number(self, session: Session, columns: dict[str, Any]) -> None:
@@ -183,12 +194,20 @@ class Writing:
             return await self._delta(session, lone, values, change)
         if expect is not None:
             await self._expect(session, values, expect)
+        changed, moved = await self._change(session, key, values, change, creating=False)
+        if moved == values:
+            return Outcome(changed)
+        return Outcome(changed, await self._reading.get(session, self._entity.key.encode(moved), frozenset(change.set)))
+
+    async def _change(
+        self, session: Session, key: str, values: Key, change: Change, *, creating: bool
+    ) -> tuple[bool, Key]:
+        """Write a change wherever it goes; give whether anything is different now, and the key the record has then."""
         change, changed = await self._own.update(session, key, values, change)
-        assigned = await self._assignments.of(session, change.set, creating=False)
+        assigned = await self._assignments.of(session, change.set, creating=creating)
         elsewhere = bool(assigned.many or assigned.sides or assigned.packed or change.add or change.remove)
-        assigned_any = bool(assigned.columns)
-        if assigned_any:
-            changed |= await self._assign(session, values, assigned.columns)
+        stepped = bool(assigned.columns) and await self._assign(session, values, assigned.columns)
+        changed |= stepped
         if not changed and not (await self._reading.held(session, values, lock=elsewhere))[0]:
             raise NotFoundError
         old, values = values, self._moved(values, assigned.columns)
@@ -202,6 +221,7 @@ class Writing:
             assigned.packed,
             change,
             lambda columns: self._assign(session, values, columns, packed=True),
+            creating=creating,
         )
         for found, value in assigned.many:
             if isinstance(found, ListField):
@@ -209,15 +229,11 @@ class Writing:
             else:
                 changed |= await self._rows.replace(session, found, values, value) > 0
         for name in dict.fromkeys((*change.remove, *change.add)):
-            changed |= await self._alter(session, values, name, change)
+            changed |= await self._alter(session, values, name, change, creating=creating)
         version = self._entity.version
-        if changed and elsewhere and version is not None and version.stepped:
+        if changed and elsewhere and not (creating or stepped) and version is not None and version.stepped:
             await self._step(session, values)
-        if values == old:
-            return Outcome(changed)
-        return Outcome(
-            changed, await self._reading.get(session, self._entity.key.encode(values), frozenset(change.set))
-        )
+        return changed, values
 
     async def _expect(self, session: Session, values: Key, expect: str) -> None:
         """Hold the record, and refuse the change if it is not the one the caller has seen."""
@@ -238,13 +254,13 @@ class Writing:
             raise NotFoundError
         return Outcome(count > 0)
 
-    async def _alter(self, session: Session, values: Key, name: str, change: Change) -> bool:
+    async def _alter(self, session: Session, values: Key, name: str, change: Change, *, creating: bool) -> bool:
         found = self._entity.fields.get(name)
         if isinstance(found, PackedField):
             return False  # done already
         if not isinstance(found, RowsField | ListField):
             raise RejectedError("there is no such field" if found is None else "the field has one value", name)
-        allow(found.write, name, creating=False)
+        allow(found.write, name, creating=creating)
         gone, added = change.remove.get(name, ()), change.add.get(name, ())
         if isinstance(found, RowsField):
             return await self._rows.alter(session, found, values, add=added, remove=gone) > 0

@@ -46,7 +46,7 @@ CREATE TABLE hr.assignment (
 CREATE TABLE hr.journal (no SERIAL PRIMARY KEY, what VARCHAR(20) NOT NULL, whom VARCHAR(20) NOT NULL);
 
 -- Numbers are given within a company; a company that is not there is told by its name.
-CREATE FUNCTION hr.hire(in_company TEXT, in_login TEXT, in_first TEXT, in_last TEXT, in_status TEXT)
+CREATE FUNCTION hr.hire(in_company CHAR, in_login TEXT, in_first TEXT, in_last TEXT, in_status TEXT)
 RETURNS TABLE (company CHAR(3), emp_no INTEGER) LANGUAGE plpgsql AS $$
 DECLARE found hr.company;
 BEGIN
@@ -59,7 +59,7 @@ BEGIN
 END $$;
 
 -- 0: done; 4: the person is not there; 8: nobody who has left comes back this way.
-CREATE FUNCTION hr.set_status(in_company TEXT, in_no INTEGER, in_status TEXT) RETURNS INTEGER LANGUAGE plpgsql AS $$
+CREATE FUNCTION hr.set_status(in_company CHAR, in_no INTEGER, in_status TEXT) RETURNS INTEGER LANGUAGE plpgsql AS $$
 DECLARE old CHAR(1);
 BEGIN
     SELECT status INTO old FROM hr.person WHERE company = in_company AND emp_no = in_no FOR UPDATE;
@@ -77,7 +77,7 @@ CREATE FUNCTION hr.open_unit(in_title TEXT) RETURNS TABLE (company CHAR(3), no I
         RETURNING unit.company, unit.no
 $$;
 
-CREATE PROCEDURE hr.close_unit(in_company TEXT, in_no INTEGER) LANGUAGE sql AS $$
+CREATE PROCEDURE hr.close_unit(in_company CHAR, in_no INTEGER) LANGUAGE sql AS $$
     DELETE FROM hr.assignment WHERE unit_company = in_company AND unit_no = in_no;
     DELETE FROM hr.unit WHERE company = in_company AND no = in_no;
     INSERT INTO hr.journal (what, whom) VALUES ('close', TRIM(in_company) || in_no);

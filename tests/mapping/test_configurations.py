@@ -167,6 +167,9 @@ BOOLEANS: list[tuple[str, Any, str]] = [
     ("ends", {"until": {"last": "maybe"}}, "last: must be included or excluded"),
     ("ends", {"absent": "x"}, "write: 'x' is not of the field's type date"),
     ("ends", "present", "write: is missing"),
+    ("status", {"absent": {"write": "X", "format": "%Y%m%d"}}, "format and zone are for `write: now`"),
+    ("status", {"absent": {"write": "now", "format": "%Y"}}, "does not say the whole date"),
+    ("status", {"absent": {"write": "now", "zone": "Atlantis"}}, "there is no time zone"),
     ("groups", {"contains": {}}, "a single value is expected"),
 ]
 

@@ -8,25 +8,28 @@ from typing import Any
 
 from backends.contract import Op
 from gateway.mapping.codecs.base import ALWAYS, Answer, Ask, Codec, Site, options
+from gateway.mapping.codecs.calendars import day_format, stamp_format, zone_option
 from gateway.scim.schema import Type
 
 
 def present(arguments: Any, site: Site) -> Codec:
-    """True if the field holds anything: `write` is what is written for true, a value, `today` or `now`."""
+    """True if the field holds anything: `write` is what is written for true, a value, `today` or `now`, these two as
+    `format` and `zone` say: see `date` and `timestamp`."""
     return _presence(arguments, site, true_if=True)
 
 
 def absent(arguments: Any, site: Site) -> Codec:
-    """True if the field is empty (a lock date): `write` is what is written for false, a value, `today` or `now`."""
+    """True if the field is empty (a lock date): `write` is what is written for false, a value, `today` or `now`, these
+    two as `format` and `zone` say: see `date` and `timestamp`."""
     return _presence(arguments, site, true_if=False)
 
 
 def _presence(arguments: Any, site: Site, *, true_if: bool) -> Codec:
     _boolean(site)
-    found = options(arguments, "write", short="write")
+    found = options(arguments, "write", "format", "zone", short="write")
     if found.get("write") is None:
         raise ValueError("write: is missing: what stands in the field if there is something")
-    written = _written(found["write"], site)
+    written = _written(found["write"], site) if found.keys() == {"write"} else _formatted(found, site)
 
     def encode(value: bool) -> Any:
         return written() if value is true_if else None
@@ -62,6 +65,18 @@ def _written(value: Any, site: Site) -> Callable[[], Any]:
     if site.native is not None and not isinstance(value, site.native):
         raise ValueError(f"write: {value!r} is not of the field's type {site.native.__name__}")
     return lambda: value
+
+
+def _formatted(found: dict[str, Any], site: Site) -> Callable[[], Any]:
+    clock, zone = site.clock, zone_option(found)
+    match found["write"]:
+        case "now":
+            write_moment, _, _ = stamp_format(found, site, zone)
+            return lambda: write_moment(clock().astimezone(UTC).replace(microsecond=0))
+        case "today":
+            write_day, _, _ = day_format(found, site, zone)
+            return lambda: write_day(clock().astimezone(zone).date())
+    raise ValueError("format and zone are for `write: now` and `write: today`")
 
 
 def contains(arguments: Any, site: Site) -> Codec:

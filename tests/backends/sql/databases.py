@@ -6,9 +6,10 @@ import asyncio
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,18 @@ from typing import Any
 
 import asyncmy
 import asyncpg
+import pytest
 
 from tests.services import free_port
 
 KINDS = ("sqlite", "postgres", "mariadb")
+Maker = Callable[[str], "Database"]
+
+
+def kinds() -> list[object]:
+    """Give the kinds of databases as parameters; MariaDB only where it is installed."""
+    marks = {"mariadb": [pytest.mark.needs("mariadbd")]}
+    return [pytest.param(kind, marks=marks.get(kind, ())) for kind in KINDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,32 @@ class Database:
         """Run the statements of a script, adapted to the dialect."""
         self.run(*(part.strip() for part in adapted(text, self.kind).split(";") if part.strip()))
 
+    def source(self, text: str) -> None:
+        """Run a script written for this kind of database, as it is."""
+        if self.kind == "sqlite":
+            with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"), timeout=10)) as connection:
+                connection.executescript(text)
+            return
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: asyncio.run(self._source(text))).result(60)
+
+    async def _source(self, text: str) -> None:
+        if self.kind == "postgres":
+            connection = await asyncpg.connect(self.url)
+            try:
+                await connection.execute(text)
+            finally:
+                await connection.close()
+            return
+        maria = await self._connected()
+        try:
+            async with maria.cursor() as cursor:
+                await cursor.execute(text)
+                while await cursor.nextset():
+                    pass
+        finally:
+            await maria.ensure_closed()
+
     async def _postgres(self, statements: tuple[str, ...]) -> list[tuple[Any, ...]]:
         connection = await asyncpg.connect(self.url)
         try:
@@ -59,10 +94,7 @@ class Database:
             await connection.close()
 
     async def _mariadb(self, statements: tuple[str, ...]) -> list[tuple[Any, ...]]:
-        port, name = self.url.rpartition(":")[2].split("/")
-        connection = await asyncmy.connect(
-            host="127.0.0.1", port=int(port), user="root", db=name or None, autocommit=True, charset="utf8mb4"
-        )
+        connection = await self._connected()
         try:
             async with connection.cursor() as cursor:
                 for statement in statements:
@@ -70,6 +102,12 @@ class Database:
                 return [tuple(row) for row in await cursor.fetchall()]
         finally:
             await connection.ensure_closed()
+
+    async def _connected(self) -> Any:
+        port, name = self.url.rpartition(":")[2].split("/")
+        return await asyncmy.connect(
+            host="127.0.0.1", port=int(port), user="root", db=name or None, autocommit=True, charset="utf8mb4"
+        )
 
 
 def adapted(text: str, kind: str) -> str:
@@ -136,3 +174,26 @@ def _await(database: Database, process: subprocess.Popen[bytes], seconds: float 
             time.sleep(0.05)
         else:
             return
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[int]:
+    """The port of a real MariaDB for the whole run."""
+    with tempfile.TemporaryDirectory(prefix="mariadb-") as folder, mariadb_server(Path(folder)) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def make_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """Makes an empty database of a kind; the server starts with the first that needs it."""
+
+    def make(kind: str) -> Database:
+        match kind:
+            case "sqlite":
+                return Database(kind, f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'test.db'}")
+            case "postgres":
+                return Database(kind, request.getfixturevalue("postgres").create_database())
+            case _:
+                return mariadb_database(request.getfixturevalue("mariadb"))
+
+    return make

@@ -11,8 +11,7 @@ from backends.conformance.harness import Group, Harness, Roles, RowRole
 from backends.conformance.suite import ConformanceSuite
 from backends.contract import Backend, Context
 from backends.sql import SqlBackend, SqlSettings
-from tests.backends.sql.conftest import Maker
-from tests.backends.sql.databases import Database
+from tests.backends.sql.databases import Database, Maker
 from tests.services import free_port
 
 SCHEMA = """

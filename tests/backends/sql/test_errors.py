@@ -19,8 +19,7 @@ from backends.contract import (
     UnavailableError,
 )
 from backends.sql import SettingsError, SqlBackend, SqlSettings
-from tests.backends.sql.conftest import Maker
-from tests.backends.sql.databases import Database
+from tests.backends.sql.databases import Database, Maker
 from tests.backends.sql.staff import ENTITIES, SCHEMA, started
 
 SERVERS = ["postgres", pytest.param("mariadb", marks=pytest.mark.needs("mariadbd"))]

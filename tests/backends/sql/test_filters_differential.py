@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from backends.contract import KEY, And, AnyRow, Compare, Filter, Not, Op, Or, Query
 from backends.kit.evaluate import compile_filter
 from backends.sql import SqlBackend
-from tests.backends.sql.conftest import Maker, kinds
-from tests.backends.sql.databases import Database
+from tests.backends.sql.databases import Database, Maker, kinds
 from tests.backends.sql.staff import SCHEMA, started
 
 TEXTS = (

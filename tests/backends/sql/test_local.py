@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from backends.contract import And, Change, Compare, ConflictError, Op, Query, UnavailableError
-from tests.backends.sql.conftest import Maker
-from tests.backends.sql.databases import Database
+from tests.backends.sql.databases import Database, Maker
 from tests.backends.sql.staff import SCHEMA, started
 
 

@@ -15,8 +15,7 @@ from backends.contract import Change, Compare, ConflictError, Explains, Introspe
 from backends.sql import SettingsError
 from backends.sql.keys import Key
 from backends.sql.natives import native_of
-from tests.backends.sql.conftest import Maker
-from tests.backends.sql.databases import Database
+from tests.backends.sql.databases import Database, Maker
 from tests.backends.sql.staff import SCHEMA, started
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)

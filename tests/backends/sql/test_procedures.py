@@ -82,10 +82,19 @@ async def test_procedures_take_the_place_of_statements(kind: str, make_database:
         assert database.run("SELECT status, grade FROM account") == [("I", 4)]
         assert database.run("SELECT line FROM journal") == [("status I",)]
         with pytest.raises(RejectedError, match="no place"):
-            await backend.create("accounts", {"login": "eve", "status": "A"})
+            await backend.create("accounts", {"login": "eve", "no": 9})
+        with pytest.raises(RejectedError):
+            await backend.create("accounts", {"login": "eve", "status": "X"})
+        assert database.run("SELECT login FROM account") == [("ADA",)]
         with pytest.raises(NotFoundError):
             await backend.delete("accounts", "99")
         await backend.delete("accounts", record.key)
+        # What the statement that creates has no place for is written after it, by whatever writes it otherwise.
+        eve = await backend.create("accounts", {"login": "eve", "status": "I", "grade": 5, "roles": ("adm",)})
+        assert eve.fields == {"login": "EVE", "status": "I", "grade": 5, "roles": ("ADM",)}
+        assert database.run("SELECT line FROM journal") == [("status I",), ("status I",)]
+        assert database.run("SELECT role_name FROM grant_log") == [("ADM",)]
+        await backend.delete("accounts", eve.key)
     assert database.run("SELECT COUNT(*) FROM account") == [(0,)]
 
 
