@@ -46,7 +46,8 @@ def test_a_skip_that_is_not_listed_fails_the_run(tmp_path: Path, listed: str, sk
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\naddopts = -p no:cacheprovider\n", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "tests"],
-        cwd=tmp_path, env={"PATH": "/usr/bin:/bin", "SCIM_TEST_SKIPS": skips}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/bin:/bin", "SCIM_TEST_SKIPS": skips},
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
 
