@@ -1,7 +1,7 @@
 """Resource types that live with the gateway: their mapping and their fields, made from the schema alone (DESIGN §6).
 
-A record has a field for what it must be found, sorted or told apart by, a flag for `active`, and a list of ids for each
-reference. All the rest is kept by the id map, as what has no native home always is.
+A record has a field for each single text, a flag for `active`, and a list of ids for each reference. All the rest is
+kept by the id map, as what has no native home always is.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from gateway.residence import EntitySettings, FieldSettings, ResidenceSettings, 
 from gateway.scim import paths
 from gateway.scim.errors import ScimError
 from gateway.scim.paths import AttributePath
-from gateway.scim.schema import Attribute, Mutability, ResourceType, Type, Uniqueness
+from gateway.scim.schema import GROUP_URN, USER_URN, Attribute, Mutability, ResourceType, Type, Uniqueness
 
 Wrong = tuple[tuple[str | int, ...], str]
 """Where below the resource's section something is wrong, and why."""
 
-_NAMES = ("userName", "displayName")
-"""What is always found and sorted by, unique or not."""
 _OF_A_REFERENCE = frozenset({"value", "$ref", "type", "display", "displayName"})
 """Sub-attributes that say where a reference leads, and nothing of its own."""
 _KEPT = "the gateway keeps this as it is sent; only where a reference leads can be said here"
@@ -43,6 +41,7 @@ class Residence:
 def residence(tenant: str, spec: ResourceSpec, resource_type: ResourceType, served: Collection[str]) -> Residence:
     """Make the mapping of a type; `served` are the types of the tenant that references may lead to."""
     written, problems = _written(spec, resource_type)
+    standard = resource_type.schema.id in (USER_URN, GROUP_URN)
     attributes: dict[str, AttributeSpec] = {}
     fields: dict[str, FieldSettings] = {}
     for path in _tops(resource_type):
@@ -57,7 +56,7 @@ def residence(tenant: str, spec: ResourceSpec, resource_type: ResourceType, serv
         elif path.extension is None and name == "active" and attribute.type is Type.BOOLEAN:
             attributes[name] = AttributeSpec(field=name)
             fields[name] = FieldSettings(kind="flag", default=True)
-        elif (field := _field(path, override)) is not None:
+        elif (field := _field(path, override, standard)) is not None:
             attributes[name] = AttributeSpec(field=name)
             fields[name] = field
     problems += _settings_problems(spec)
@@ -87,18 +86,22 @@ def _tops(resource_type: ResourceType) -> Iterator[AttributePath]:
             yield AttributePath(attribute, None, urn)
 
 
-def _field(path: AttributePath, override: OverrideSpec) -> FieldSettings | None:
-    """Choose the field of a single text: for what is unique or required, and for names."""
+def _field(path: AttributePath, override: OverrideSpec, standard: bool) -> FieldSettings | None:
+    """Choose the field of a single text; None for what is none. Whether it is unique does not matter for that: where a
+    value lives must not change with it."""
     attribute = path.leaf
     if attribute.type is not Type.STRING or attribute.multi_valued or attribute.mutability is Mutability.WRITE_ONLY:
         return None
     unique = (override.uniqueness or attribute.uniqueness) is not Uniqueness.NONE
     required = attribute.required if override.required is None else override.required
-    if not (unique or required or (path.extension is None and attribute.name in _NAMES)):
-        return None
     exact = attribute.case_exact if override.case_exact is None else override.case_exact
-    # What an extension requires is required of those that have the extension.
-    return FieldSettings(unique=unique, required=required and path.extension is None, case_exact=exact)
+    own = path.extension is None  # what an extension requires is required of those that have the extension
+    return FieldSettings(
+        unique=unique,
+        required=required and own,
+        case_exact=exact,
+        filled=standard and own and attribute.required and override.required is None,
+    )
 
 
 def _references(path: AttributePath, served: Collection[str]) -> tuple[AttributeSpec, ...]:

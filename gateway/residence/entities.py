@@ -1,4 +1,4 @@
-"""What a resident is made of: a few single values it is found by, lists of ids, and nothing else.
+"""What a resident is made of: single texts and flags, lists of ids, and nothing else.
 
 Everything more of a resource is kept by the id map, as what has no native home always is.
 """
@@ -30,7 +30,8 @@ _FILTERS: Mapping[str, Mapping[tuple[Op, bool], Match]] = MappingProxyType(
 class FieldSettings(BaseModel):
     """One field.
 
-    `unique` takes case into account only with `case_exact`. `default` is what a new record has that is given nothing.
+    `unique` takes case into account only with `case_exact`. `filled`: it has always been required, so that no record is
+    without it. `default` is what a new record has that is given nothing.
     `refers`: the list holds keys of records of that entity, and not ids.
     """
 
@@ -40,6 +41,7 @@ class FieldSettings(BaseModel):
     unique: bool = False
     required: bool = False
     case_exact: bool = False
+    filled: bool = False
     default: bool | None = None
     refers: str | None = None
 

@@ -61,7 +61,7 @@ class Steps:
         sort = query.sort
         if sort.field == KEY:
             return Order(descending=sort.descending)
-        return Order(sort.field, sort.descending, sort.ignore_case, self.entity.fields[sort.field].required)
+        return Order(sort.field, sort.descending, sort.ignore_case, self.entity.fields[sort.field].filled)
 
     def count(self, query: Query) -> Step:
         """Count all a query finds."""

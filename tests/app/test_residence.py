@@ -315,3 +315,33 @@ def test_its_name_is_taken(living: Document, drawn: Callable[..., Blueprint]) ->
     del living["tenants"]["acme"]["resources"]["User"]["entity"]
     with pytest.raises(SettingsError, match=r"User\.entity: is missing"):
         drawn(living)
+
+
+async def test_every_single_text_is_found_and_sorted_by(living: Document, serving: Serving) -> None:
+    """Texts of people who live here are asked of their own fields, in any combination, and the empty sort last."""
+    living["tenants"]["acme"]["resources"]["User"] = dict(GROUP)
+    async with serving(living) as served:
+        ids = {}
+        for login, title in (("a", "Boss"), ("b", None), ("c", "aide")):
+            body = {"schemas": [USER_URN], "userName": login, **({"title": title} if title else {})}
+            ids[login] = (await post(served, "/Users", body))["id"]
+        assert await found(served, "/Users?sortBy=title") == [ids["c"], ids["a"], ids["b"]]
+        assert await found(served, "/Users?sortBy=title&sortOrder=descending") == [ids["b"], ids["a"], ids["c"]]
+        assert await found(served, '/Users?filter=title co "O" or userName eq "B"') == [ids["a"], ids["b"]]
+        assert await found(served, "/Users?filter=not (title pr)") == [ids["b"]]
+
+
+async def test_what_becomes_unique_stays_where_it_is(living: Document, serving: Serving) -> None:
+    """A name that is to be unique from now on is still shown where it is there twice, and refused a third time (H2)."""
+    async with serving(living) as served:
+        ids = [(await group(served, "Twice"))["id"] for _ in range(2)]
+        device = {"schemas": [DEVICE_URN], "serial": "S1", "weight": 1, "displayName": "Lamp"}
+        lamp = (await post(served, "/Devices", device))["id"]
+    for kind in ("Group", "Device"):
+        section = living["tenants"]["acme"]["resources"][kind]
+        section["overrides"] = {"displayName": {"uniqueness": "server", "required": True}}
+    async with serving(living) as served:
+        assert await found(served, "/Groups?sortBy=displayName") == ids
+        assert await found(served, '/Devices?filter=displayName eq "lamp"') == [lamp]
+        await post(served, "/Devices", {**device, "serial": "S2", "displayName": "LAMP"}, status=409)
+        await post(served, "/Groups", {"schemas": [GROUP_URN], "displayName": "twice"}, status=409)

@@ -18,7 +18,7 @@ from gateway.residence import ResidenceSettings, ResidentBackend
 from tests.services import Postgres
 
 FIELDS: dict[str, Any] = {
-    "login": {"unique": True, "required": True},
+    "login": {"unique": True, "required": True, "filled": True},
     "note": {},
     "enabled": {"kind": "flag"},
     "tags": {"kind": "list"},
