@@ -48,11 +48,23 @@ def dialect_of(settings: SqlSettings) -> Dialect:
     if kind not in DIALECTS:
         raise SettingsError("url", f"there is no kind of database {kind!r}; known are {', '.join(sorted(DIALECTS))}")
     dialect = DIALECTS[kind]()
+    url = dialect.url(sa.make_url(settings.url.get_secret_value()))
     try:
-        dialect.blocks = not dialect.url(sa.make_url(settings.url.get_secret_value())).get_dialect().is_async
+        spoken = url.get_dialect()
+        spoken.import_dbapi()
     except (sa.exc.NoSuchModuleError, ImportError):
-        raise SettingsError("url", f"the driver is not installed: {dialect.extra}") from None
+        raise SettingsError("url", _missing(dialect, url)) from None
+    dialect.blocks = not spoken.is_async
     return dialect
+
+
+def _missing(dialect: Dialect, url: sa.URL) -> str:
+    """Say which driver is missing, and what installs one."""
+    if url.drivername == dialect.driver:
+        return f"the driver of {url.get_backend_name()} databases is not installed: {dialect.remedy}"
+    named = url.drivername.partition("+")[2]
+    own = dialect.driver.partition("+")[2]
+    return f"the driver {named} is not installed, or none SQLAlchemy knows; without it {own} is used: {dialect.remedy}"
 
 
 def engine_of(settings: SqlSettings, dialect: Dialect, name: str, *, autocommit: bool = False) -> Slow:

@@ -68,7 +68,7 @@ class Dialect:
     row_locks: ClassVar[bool] = True  # SELECT … FOR UPDATE
     two_pools: ClassVar[bool] = True  # going into and out of autocommit costs a round trip
     threaded: ClassVar[bool] = False  # the driver works in threads, whose work cannot be cut off
-    extra: ClassVar[str] = ""  # the sentence that installs the driver
+    extra: ClassVar[str] = ""  # of the distribution: what installs the driver, if it does not come along
     isolation: ClassVar[str | None] = "READ COMMITTED"  # of transactions; they lock what they rely on
 
     blocks: bool = False  # the driver in use is none of asyncio's, and works in threads of ours
@@ -77,6 +77,11 @@ class Dialect:
     def threads(self) -> bool:
         """Whether native work goes on when nobody waits for it any more."""
         return self.threaded or self.blocks
+
+    @property
+    def remedy(self) -> str:
+        """The command that installs the driver."""
+        return f"pip install 'scim-gateway{f'[{self.extra}]' if self.extra else ''}'"
 
     def url(self, url: sa.URL) -> sa.URL:
         """Give the URL with this dialect's driver, unless it names one itself."""

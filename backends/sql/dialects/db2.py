@@ -27,7 +27,7 @@ class Db2(Dialect):
     """Db2 11.5 or later."""
 
     driver = "db2+ibm_db"
-    extra = "pip install ibm_db_sa"
+    extra = "db2"
     nulls_high = True
     row_values = False
     in_limit = 1000

@@ -38,7 +38,7 @@ class SqlServer(Dialect):
     """SQL Server 2017 or later. Its usual collation ignores case and blanks at the end: each text is compared twice."""
 
     driver = "mssql+mssqlpython"
-    extra = "pip install mssql-python 'sqlalchemy>=2.1'"
+    extra = "mssql"
     row_values = False
     in_limit = 1000
 

@@ -79,6 +79,7 @@ class MySQL(Dialect):
     """MariaDB 10.5 or MySQL 8.0, or later. Its collations take different texts for equal, so each is compared twice."""
 
     driver = "mysql+asyncmy"
+    extra = "mysql"
     in_limit = 5000
 
     def options(self, settings: SqlSettings, name: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Oracle(Dialect):
     """Oracle 19c or later. An empty text is NULL there: fields never hold one."""
 
     driver = "oracle+oracledb_async"
-    extra = "pip install oracledb"
+    extra = "oracle"
     nulls_high = True
     row_values = False
     in_limit = 1000

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -197,6 +201,40 @@ def test_a_url_that_is_none_is_a_mistake_in_the_settings() -> None:
             _made(url)
         assert raised.value.path == "url"
         assert "hidden" not in str(raised.value)
+
+
+PROJECT = Path(__file__).parents[3] / "pyproject.toml"
+MISSING = [
+    ("mysql", "mysql://hidden@host/db", "asyncmy"),
+    ("mysql", "mariadb://hidden@host/db", "asyncmy"),
+    ("oracle", "oracle://hidden@host/db", "oracledb"),
+    ("mssql", "mssql://hidden@host/db", "mssql_python"),
+    ("db2", "db2://hidden@host/db", "ibm_db_sa"),
+]
+
+
+@pytest.mark.parametrize(("extra", "url", "module"), MISSING, ids=[url.partition(":")[0] for _, url, _ in MISSING])
+def test_a_missing_driver_is_one_sentence(extra: str, url: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database whose driver does not come along is refused, with the command that installs the extra, and that extra
+    is the distribution's."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SettingsError) as raised:
+        _made(url)
+    assert str(raised.value).endswith(f"databases is not installed: pip install 'scim-gateway[{extra}]'")
+    assert "hidden" not in str(raised.value)
+    extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert module.replace("_", "-") in {re.split(r"[<>=]", need)[0] for need in extras[extra]}
+
+
+def test_a_missing_driver_of_ones_own_choice_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver the URL names is told by its name, with the one that would be used without it."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    for url, words in (
+        ("postgresql+psycopg://hidden@host/db", "psycopg is not installed.*asyncpg.*pip install 'scim-gateway'"),
+        ("mysql+nothing://hidden@host/db", r"nothing is not installed.*asyncmy.*pip install 'scim-gateway\[mysql\]'"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            _made(url)
 
 
 def _made(url: str) -> object:
