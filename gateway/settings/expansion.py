@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,30 @@ Source = Callable[[str], str]
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _DEFAULT = ":-"
 
+LEAST = 6
+"""Signs; what is shorter is no secret, and may be part of any word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
     """A document with its references replaced.
 
     `referenced` has the trails of values of which at least a part came from outside; `files` are the files that were
-    read for them.
+    read for them. `outside` has the reference for each text that came so.
     """
 
     document: Document
     data: dict[Any, Any]
     referenced: frozenset[Trail]
     files: tuple[Path, ...]
+    outside: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def hidden(self, reason: str) -> str:
+        """Put the reference in the place of what it stands for: a secret in the wrong place is one all the same."""
+        for text in sorted(self.outside, key=len, reverse=True):
+            if len(text) >= LEAST:
+                reason = reason.replace(text, self.outside[text])
+        return reason
 
 
 class Expansion:
@@ -54,7 +65,7 @@ class Expansion:
         data = run.value(document.data, ())
         if run.problems:
             raise SettingsError(run.problems)
-        return Expanded(document, data, frozenset(run.referenced), tuple(run.files))
+        return Expanded(document, data, frozenset(run.referenced), tuple(run.files), run.outside)
 
     def find(self, reference: str, folder: Path) -> tuple[str, Path | None, bool]:
         """Give the value of one reference, the file it was read from, and whether it came from outside.
@@ -98,6 +109,7 @@ class _Run:
         self.problems: list[Problem] = []
         self.referenced: set[Trail] = set()
         self.files: dict[Path, None] = {}
+        self.outside: dict[str, str] = {}
 
     def value(self, value: Any, trail: Trail) -> Any:
         match value:
@@ -130,5 +142,6 @@ class _Run:
                 self.files[file] = None
             if outside:
                 self.referenced.add(trail)
+                self.outside[found] = match[0]
             yield found
         yield text[end:]

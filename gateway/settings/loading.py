@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,8 +34,8 @@ class Configuration:
         return (*self.expanded.document.files, *self.expanded.files)
 
     def problem(self, trail: Trail, reason: str) -> Problem:
-        """Say what is wrong with what stands at a trail."""
-        return self.expanded.document.problem(trail, reason)
+        """Say what is wrong with what stands at a trail; what came from outside is named by its reference."""
+        return self.expanded.document.problem(trail, self.expanded.hidden(reason))
 
     def validated(self, trail: Trail, model: type[M]) -> M:
         """Validate what stands at a trail against another model, for secrets too; raise `SettingsError`."""
@@ -63,7 +63,8 @@ def _validated(expanded: Expanded, trail: Trail, model: type[M]) -> M:
     try:
         settings = model.model_validate(data)
     except ValidationError as error:
-        raise SettingsError(translation.problems(error, model, expanded.document, trail)) from None
+        found = translation.problems(error, model, expanded.document, trail)
+        raise SettingsError(replace(one, reason=expanded.hidden(one.reason)) for one in found) from None
     if found := secrecy.literals(settings, expanded, trail):
         raise SettingsError(found)
     return settings

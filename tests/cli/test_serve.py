@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -19,6 +20,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateway.cli import serve
 from tests.certificates import identified
 from tests.services import free_port
 
@@ -269,3 +272,12 @@ def certificate(folder: Path) -> None:
     (folder / "key.pem").write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
+
+
+def test_uvloop_is_used_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loop where the extra is there, asyncio's own elsewhere; nothing else depends on it."""
+    made = asyncio.new_event_loop
+    monkeypatch.setitem(sys.modules, "uvloop", SimpleNamespace(new_event_loop=made))
+    assert serve._loop_factory() is made
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert serve._loop_factory() is None

@@ -196,3 +196,13 @@ def test_an_error_is_one_text_with_a_line_for_each_problem(refused: Refused, loa
     lines = str(caught.value).splitlines()
     assert len(lines) == len(caught.value.problems) == 2
     assert "one.yaml:5: backends.hr.type: is missing" in str(caught.value)
+
+
+def test_a_secret_in_the_wrong_place_is_named_by_its_reference(refused: Refused, loaded: Loaded, whole: str) -> None:
+    """Whoever puts a reference where something else belongs is told which reference, and never what it holds (X16)."""
+    environment = {"ID_KEY": "k" * 32, "PASSWORD": "sesame-sesame"}
+    listening = whole + "server: { listen: x${env:PASSWORD} }\n"
+    (problem,) = refused(listening, environment)
+    assert "sesame" not in problem
+    one = loaded(whole, environment).problem(("backends", "hr"), "there is no backend 'xsesame-sesame'; nor sesame")
+    assert one.reason == "there is no backend 'x${env:PASSWORD}'; nor sesame"
