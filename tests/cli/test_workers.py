@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ CONFIG = """\
 version: 1
 server: { listen: "127.0.0.1:${env:PORT}", limits: { drain_seconds: 10 } }
 metrics: { listen: "127.0.0.1:${env:METRICS_PORT}" }
+admin: { listen: "unix:${env:ADMIN}", tokens: [ { sha256: "${file:acme.sha256}" } ] }
 store: { url: "${env:STORE_URL}", id_key: "${env:ID_KEY}" }
 cache: ${env:CACHE_URL}
 backends:
@@ -153,6 +155,14 @@ class Served:
                 await asyncio.sleep(0.02)
         return found
 
+    async def status(self) -> list[str]:
+        """Ask as an operator does; one of the workers answers."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway.cli", "status", f"unix:{self.environment['ADMIN']}",
+            env={**self.environment, "SCIM_GATEWAY_ADMIN_TOKEN": TOKEN}, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        return (await process.communicate())[0].decode().splitlines()
+
     async def end(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -168,6 +178,7 @@ async def served(tmp_path: Path, postgres: Postgres, own_valkey: Redis) -> Async
     environment = {
         "PATH": os.defpath, "ID_KEY": "k" * 40, "STORE_URL": postgres.create_database(), "HR_URL": hr,
         "CACHE_URL": own_valkey.url, "PORT": str(port), "METRICS_PORT": str(ports(2)),
+        "ADMIN": str(tmp_path / "a.sock"),
     }  # fmt: skip
     (tmp_path / "acme.sha256").write_text(sha256(TOKEN.encode()).hexdigest(), encoding="utf-8")
     one = Served(tmp_path, environment)
@@ -225,6 +236,10 @@ async def test_rolling_restart_and_reload_lose_no_request(
     record_property("told", f"four restarts of a worker and two reloads under load, two workers: {counts}")
     assert load.failed == []
     assert load.sent == load.answered > 300
+    told = await served.status()
+    assert re.fullmatch(r"scim-gateway \S+ on Python \S+, worker [01]", told[0])
+    assert told[1:] == ["store      usable", "cache      usable", "backend    hr: reached, breaker closed",
+                        "tenant     acme: served"]  # fmt: skip
     assert await served.end() == 0
     ended = served.events("a worker has left")
     assert {line["code"] for line in ended} == {0}
@@ -283,7 +298,7 @@ async def test_several_workers_need_what_they_can_share(tmp_path: Path, changed:
     """A store or a cache that only one process can use is refused in a sentence, and nothing starts."""
     environment = {
         "PATH": os.defpath, "ID_KEY": "k" * 40, "STORE_URL": "postgresql://127.0.0.1:1/x", "HR_URL": "sqlite:///hr.db",
-        "CACHE_URL": "redis://127.0.0.1:1/0", "PORT": "0", "METRICS_PORT": "0", **changed,
+        "CACHE_URL": "redis://127.0.0.1:1/0", "PORT": "0", "METRICS_PORT": "0", "ADMIN": "/nowhere/a.sock", **changed,
     }  # fmt: skip
     (tmp_path / "acme.sha256").write_text(sha256(TOKEN.encode()).hexdigest(), encoding="utf-8")
     served = Served(tmp_path, environment)
