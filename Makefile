@@ -9,7 +9,7 @@ EMPTY  ?=
 RESET  ?=
 TESTS  ?=
 JOBS   ?= auto
-ONLY   ?= core whole floor pages
+ONLY   ?= core whole floor pages calls
 
 RUN  = $(VENV)/bin/python
 PIP  = $(RUN) -m pip --disable-pip-version-check --quiet
@@ -23,7 +23,7 @@ help: ## Show what can be made
 	@echo
 	@echo "  demo takes PORT=8080, EMPTY=1 (no employees), RESET=1 (begin anew) and DATA=folder;"
 	@echo "  test takes TESTS=\"tests/scim -k patch\"; JOBS=0 runs them one by one;"
-	@echo "  bench takes ONLY=\"floor pages\" (of core, whole, floor, pages); all take PYTHON=python3.12."
+	@echo "  bench takes ONLY=\"floor pages\" (of core, whole, floor, pages, calls); all take PYTHON=python3.12."
 
 demo: $(VENV)/run.done ## Serve the demo: a legacy HR database behind standard SCIM
 	@exec $(RUN) -m gateway.cli demo $(DEMO)

@@ -43,6 +43,20 @@ def test_the_last_page_is_the_last(script: Callable[[str], ModuleType]) -> None:
     assert len(pages.table(found).splitlines()) == 1 + len(found)
 
 
+@pytest.mark.parametrize("kind", ["rest", "soap"])
+def test_gateway_and_bare_client_make_the_same_calls(kind: str, script: Callable[[str], ModuleType]) -> None:
+    """Before anything is measured both have made the same native calls for each task; a client that makes fewer ends
+    the run."""
+    calls = script("calls")
+    found = calls.side_by_side(kind, calls=8, rounds=1)
+    assert [one.task for one in found] == [f"{kind}: {task}" for task in calls.TASKS]
+    for one in found:
+        for name, (run,) in one.runs.items():
+            assert run.count == max(2, 8 // calls.TASKS[one.task.partition(": ")[2]])
+            assert min(run.server, run.seconds) > 0, (one.task, name)
+    assert len(calls.table(found).splitlines()) == 2 + len(found)
+
+
 def test_a_wrong_status_ends_the_run(script: Callable[[str], ModuleType], tmp_path: Path) -> None:
     """What is answered otherwise than expected is no figure: the run stops and says what was answered."""
     contest, load = script("contest"), script("load")
