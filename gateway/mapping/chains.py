@@ -281,10 +281,11 @@ class Chains:
         field: Field | None,
         *,
         keep: str | None = None,
+        first: Callable[[Site], Codec] | None = None,
     ) -> Chain:
         """Compile codecs between an attribute and a field (None if its type is not known).
 
-        Raises ValueError with the reason.
+        `first` makes what stands before them all, an expression. Raises ValueError with the reason.
         """
         steps: list[Codec] = []
         right = field
@@ -305,6 +306,8 @@ class Chains:
                 right = Field(tuple)
             elif step.takes:
                 right = Field(step.takes[0]) if len(step.takes) == 1 else None
+        if first is not None:
+            steps.insert(0, first(Site(path, attribute, right, self.clock)))
         self._complete(steps, attribute, path, right)
         decode = None if all(step.decode is identity for step in steps) else _decoder(steps)
         limit = field.max_length if field is not None and field.type is str else None

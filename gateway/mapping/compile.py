@@ -14,8 +14,8 @@ from gateway.mapping.entries import Entry, Problems, nearest, read_entries
 from gateway.mapping.filters import Searcher
 from gateway.mapping.layout import Layout
 from gateway.mapping.mapper import ResourceMapping
-from gateway.mapping.narrowing import attributes_of, many_valued, narrowed
-from gateway.mapping.placement import Place, Placement, homes
+from gateway.mapping.narrowing import attributes_of, homes, many_valued, narrowed
+from gateway.mapping.placement import Place, Placement
 from gateway.mapping.pushdown import ALWAYS, Condition, Terms
 from gateway.mapping.singles import Constant, Single
 from gateway.mapping.spec import DeadMark, ResourceSpec
@@ -235,7 +235,7 @@ class _Compilation:
             found[known.text] = Override(
                 mutability=given.mutability or before.mutability,
                 required=before.required if given.required is None else given.required,
-                returned=given.returned,
+                returned=given.returned or before.returned,
                 uniqueness=given.uniqueness,
                 case_exact=given.case_exact,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from backends.contract import Write
 from gateway.mapping.elements import Column, Rows, Slot
@@ -13,7 +13,7 @@ from gateway.mapping.references import Linked, LinkedMany
 from gateway.mapping.singles import Complex, Membership, Single
 from gateway.scim.discovery import Override
 from gateway.scim.paths import AttributePath
-from gateway.scim.schema import Mutability, Type
+from gateway.scim.schema import Mutability, Returned, Type
 
 
 def many_valued(places: Iterable[Place]) -> Iterator[str]:
@@ -69,6 +69,10 @@ def narrowed(places: Iterable[Place]) -> Iterator[tuple[str, Override]]:
             needed = required and not attribute.required
             if mutability is not None or needed:
                 yield path.text, Override(mutability=mutability, required=needed or None)
+        if isinstance(place, Single | Complex):
+            for path, leaf, _ in _leaves(place):
+                if leaf.chain.one_way and path.leaf.mutability is Mutability.READ_WRITE:
+                    yield path.text, Override(mutability=Mutability.WRITE_ONLY, returned=Returned.NEVER)
 
 
 _MUTABILITY = {Write.NEVER: Mutability.READ_ONLY, Write.CREATE: Mutability.IMMUTABLE}
@@ -115,3 +119,16 @@ def _read_only(places: Iterable[Slot | Column | Rows]) -> bool:
         if place.writable and not all(leaf.write is Write.NEVER for leaf in leaves):
             return False
     return True
+
+
+def homes(place: Place) -> Collection[str]:
+    """Name the path texts that have a place: the attribute, or those of its sub-attributes that have one."""
+    text = place.path.text
+    match place:
+        case Single(leaf=leaf) if leaf.chain.steps and leaf.chain.steps[0].parts:
+            return [f"{text}.{name}" for name in leaf.chain.steps[0].parts]
+        case Complex(leaves=leaves, constants=constants):
+            return [f"{text}.{name}" for name in (*leaves, *constants)]
+        case Many(homes=found) if place.path.is_complex:
+            return [f"{text}.{name}" for name in found]
+    return [text]

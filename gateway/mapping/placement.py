@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backends.contract import Field, Write
+from gateway.mapping.cel import Cel
 from gateway.mapping.chains import Chain, Chains
 from gateway.mapping.elements import Column, Rows, Slot
 from gateway.mapping.entries import Entry, Problems, Where, nearest
+from gateway.mapping.expressions import Language, computed
 from gateway.mapping.leaves import Leaf, Target
 from gateway.mapping.many import Many
 from gateway.mapping.references import Linked, LinkedMany, Source
+from gateway.mapping.sequences import around_list, common, joined
 from gateway.mapping.shapes import VALUE, Shape
 from gateway.mapping.singles import Complex, Constant, Membership, Policy, Single
 from gateway.mapping.spec import CodecSpec
@@ -40,7 +43,7 @@ class Placement:
     """Compiles the attributes of one resource type.
 
     `fields` are those of the entity, None where the backend cannot tell them (yet). `owned` collects native values a
-    codec claims for itself, by field; `slow` the attributes of which a codec blocks.
+    codec claims for itself, by field; `slow` the attributes of which a codec blocks. `language` is that of expressions.
     """
 
     fields: Mapping[str, Field] | None
@@ -49,6 +52,7 @@ class Placement:
     problems: Problems
     owned: dict[str, set[Any]] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
+    language: Language = field(default_factory=Cel)
 
     def compile(self, groups: Mapping[str, Sequence[Entry]]) -> dict[str, Place]:
         """Make the place of each attribute, by its path text; what is wrong goes to the problems."""
@@ -127,9 +131,11 @@ class Placement:
             if len(entries) > 1:
                 raise _Wrong(entries[-1].where, f"{top.text} has a place as a whole already")
             entry = whole[0]
-            if entry.spec.constant is not None or entry.spec.rows is not None or entry.spec.fields:
+            spec = entry.spec
+            if spec.constant is not None or spec.rows is not None or (spec.fields and not spec.computed):
                 raise _Wrong(entry.where, "is complex; name the fields of its sub-attributes")
-            if all(step.name not in ("split", *self.chains.own) for step in entry.spec.codec):
+            own = any(step.name in ("split", *self.chains.own) for step in entry.spec.codec)
+            if not (own or entry.spec.computed):
                 raise _Wrong(entry.where, "is complex; one field for all of it needs `codec: { split: { into: […] } }`")
             leaf = self._leaf(entry, top.leaf)
             return Single(top, leaf, self.policy)
@@ -221,11 +227,11 @@ class Placement:
             raise _Wrong(entry.where, f"the values of a field are the {VALUE} of its elements")
         if known is not None and known.row is not None:
             raise _Wrong(entry.where, f"{name} holds rows; write `rows: {name}` and `each`")
-        before, after = _around_list(spec.codec)
+        before, after = around_list(spec.codec)
         whole: Chain | None = None
         single = replace(known, many=False) if known is not None else None
         if after:
-            whole = self._chain(entry, Attribute(top.leaf.name), single, after)
+            whole = self._chain(entry, Attribute(top.leaf.name), single, after, listed=True)
             single = Field(str)
         chain = self._chain(entry, sub, single, before)
         leaf = Leaf(entry.path.text, sub, (name,), chain, known)
@@ -261,9 +267,10 @@ class Placement:
                 raise _Wrong(where, "name a column")
             if columns is not None and part.field not in columns:
                 raise _Wrong(where, f"{name} has no column {part.field!r}{nearest(part.field, columns)}")
+            self._check_told(inner)
             column = columns[part.field] if columns is not None else None
             chain = self._chain(inner, sub, column, part.codec)
-            write = min(_WRITES[part.write], column.write if column else Write.ALWAYS, key=_ORDER.index)
+            write = self._write(inner, inner.path, column)
             leaves[label] = Leaf(f"{top.text}.{sub.name}", sub, (part.field,), chain, column, write)
         if not leaves:
             raise _Wrong(entry.where, "each: names no column")
@@ -275,7 +282,13 @@ class Placement:
         writable = self._write(entry, top, known) is not Write.NEVER
         return Rows(name, Shape(attribute, leaves, entry.fixed, defaults), keys, writable)
 
+    def _check_told(self, entry: Entry) -> None:
+        """Refuse elements nobody could tell from others."""
+        if entry.spec.to_backend is not None and entry.spec.to_scim is None:
+            raise _Wrong(entry.where, "to_scim: is missing; an element that is never read is not told from others")
+
     def _element_sub(self, top: AttributePath, entry: Entry) -> Attribute:
+        self._check_told(entry)
         if not top.leaf.is_complex:
             return top.leaf
         if entry.sub is None:
@@ -292,20 +305,36 @@ class Placement:
         if self._is_many(entry):
             raise _Wrong(entry.where, "has one value; the field has several")
         codec = spec.codec
+        if len(names) > 1 and spec.computed and codec:
+            raise _Wrong(entry.where, "codec: an expression puts several fields together itself")
         if len(names) > 1:
-            codec = _joined(codec, len(names))
-        chain = self._chain(entry, attribute, fields[0] if len(names) == 1 else _common(fields), codec)
+            codec = joined(codec, len(names))
+        chain = self._chain(entry, attribute, fields[0] if len(names) == 1 else common(fields), codec)
         if chain.arity != len(names):
-            raise _Wrong(entry.where, "codec: several fields for one attribute need the codec join")
+            raise _Wrong(entry.where, "codec: several fields for one attribute need the codec join, or an expression")
         write = min((self._write(entry, entry.path, known) for known in fields), key=_ORDER.index)
         return Leaf(entry.text, attribute, tuple(names), chain, fields[0] if len(names) == 1 else None, write)
 
-    def _chain(self, entry: Entry, attribute: Attribute, field: Field | None, codec: Sequence[CodecSpec]) -> Chain:
+    def _chain(
+        self,
+        entry: Entry,
+        attribute: Attribute,
+        field: Field | None,
+        codec: Sequence[CodecSpec],
+        *,
+        listed: bool = False,
+    ) -> Chain:
+        """Compile an entry's codecs; `listed`: those behind the one that makes a list, where no expression is."""
         keep = entry.spec.keep
         if keep == "spelling" and attribute.type in (Type.BOOLEAN, Type.COMPLEX):
             raise _Wrong(entry.where, f"keep: there is no spelling of a {attribute.type}")
+        spec = entry.spec
+        names = (spec.field,) if spec.field is not None else spec.fields
+        first = None
+        if spec.computed and not listed:
+            first = computed(self.language, spec.to_backend, spec.to_scim, names)
         try:
-            chain = self.chains.compile(codec, attribute, entry.path.text, field, keep=keep)
+            chain = self.chains.compile(codec, attribute, entry.path.text, field, keep=keep, first=first)
         except ValueError as error:
             raise _Wrong(entry.where, str(error)) from None
         if chain.slow:
@@ -344,6 +373,8 @@ class Placement:
         declared = [_WRITES[entry.spec.write], known.write if known is not None else Write.ALWAYS]
         if any(one is not None and one.mutability is Mutability.READ_ONLY for one in (path.attribute, path.sub)):
             declared.append(Write.NEVER)
+        if entry.spec.computed and entry.spec.to_backend is None:
+            declared.append(Write.NEVER)
         return min(declared, key=_ORDER.index)
 
 
@@ -355,43 +386,3 @@ def _sub(entry: Entry) -> Attribute:
     if entry.sub is None:
         raise _Wrong(entry.where, "name a sub-attribute")
     return entry.sub
-
-
-def _joined(codec: Sequence[CodecSpec], size: int) -> tuple[CodecSpec, ...]:
-    """Tell the codec join how many fields there are."""
-    found = []
-    for step in codec:
-        if step.name == "join":
-            given = step.arguments if isinstance(step.arguments, Mapping) else {}
-            if step.arguments is not None and not given:
-                given = {"separator": step.arguments}
-            step = CodecSpec(name="join", arguments={"fields": size, **given})
-        found.append(step)
-    return tuple(found)
-
-
-def _common(fields: Sequence[Field | None]) -> Field | None:
-    """Give what several fields have in common, as far as a codec is concerned."""
-    kinds = {one.type for one in fields if one is not None}
-    return Field(kinds.pop()) if len(kinds) == 1 and None not in fields else None
-
-
-def _around_list(codec: Sequence[CodecSpec]) -> tuple[tuple[CodecSpec, ...], tuple[CodecSpec, ...]]:
-    """Divide codecs at the one that makes several values of one text: before it they work on single values."""
-    for place, step in enumerate(codec):
-        if step.name == "split":
-            return tuple(codec[:place]), tuple(codec[place:])
-    return tuple(codec), ()
-
-
-def homes(place: Place) -> Collection[str]:
-    """Name the path texts that have a place: the attribute, or those of its sub-attributes that have one."""
-    text = place.path.text
-    match place:
-        case Single(leaf=leaf) if leaf.chain.steps and leaf.chain.steps[0].parts:
-            return [f"{text}.{name}" for name in leaf.chain.steps[0].parts]
-        case Complex(leaves=leaves, constants=constants):
-            return [f"{text}.{name}" for name in (*leaves, *constants)]
-        case Many(homes=found) if place.path.is_complex:
-            return [f"{text}.{name}" for name in found]
-    return [text]

@@ -116,6 +116,18 @@ class AttributeSpec(Spec):
         None, description="Whether the native field has several values; needed only where the backend cannot tell."
     )
     codec: Codecs = Field((), description="How values are written and read: a codec, or a list from SCIM to native.")
+    to_backend: str | None = Field(
+        None,
+        min_length=1,
+        description="An expression (CEL) that computes what is written of what was sent. Without `to_scim` it is never "
+        "read.",
+    )
+    to_scim: str | None = Field(
+        None,
+        min_length=1,
+        description="An expression (CEL) that computes the value of what is read. "
+        "Without `to_backend` it cannot be set.",
+    )
     keep: Literal["spelling", "parts", "unknown"] | None = Field(
         None,
         description="Keep what was sent beside the native value and return it for as long as that one means the same: "
@@ -137,6 +149,12 @@ class AttributeSpec(Spec):
             raise ValueError(f"give one of field, fields, rows, constant, not {' and '.join(given) or 'none of them'}")
         if given[0] == "fields" and len(self.fields) < 2:
             raise ValueError("fields: name at least two fields; for one there is `field`")
+        if self.computed and given[0] not in ("field", "fields"):
+            raise ValueError("to_backend, to_scim: compute from `field` or `fields`, and neither is here")
+        if self.computed and self.reference:
+            raise ValueError("to_backend, to_scim: a `reference` is looked up, not computed")
+        if self.keep is not None and self.computed and not (self.to_backend and self.to_scim):
+            raise ValueError("keep: is for what is written and read; there is only one expression")
         if self.each and given[0] != "rows":
             raise ValueError("each: says what the columns of `rows` are; there is no `rows` here")
         if given[0] in ("constant", "parts", "sources"):
@@ -148,6 +166,11 @@ class AttributeSpec(Spec):
         if self.show is not None and not self.reference:
             raise ValueError("show: says what of a `reference` is shown; there is no `reference` here")
         return self
+
+    @property
+    def computed(self) -> bool:
+        """Whether an expression computes it, one way or the other."""
+        return self.to_backend is not None or self.to_scim is not None
 
 
 class _Forms:

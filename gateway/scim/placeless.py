@@ -19,8 +19,12 @@ _TOLD = frozenset({"$ref", "display"})
 
 
 def placeless(whole: ResourceType, narrowed: ResourceType) -> frozenset[str]:
-    """Name, in lower case, the paths a client may write by the whole schema and that the narrowed one does not have."""
-    return frozenset(path.lower() for path in set(_paths(whole)) - set(_paths(narrowed)))
+    """Name, in lower case, the paths a client may write by the whole schema and that the narrowed one does not have.
+
+    What the narrowed one has and says is readOnly has a place: what is sent of it is ignored (RFC 7644 §3.3).
+    """
+    has = set(_paths(narrowed, writable=False))
+    return frozenset(path.lower() for path in set(_paths(whole)) - has)
 
 
 def refuse_placeless(body: Any, paths: frozenset[str]) -> None:
@@ -61,18 +65,18 @@ def _look(holder: Mapping[str, Any], prefix: str, paths: frozenset[str]) -> None
                 _look(part, f"{path}{separator}", paths)
 
 
-def _paths(resource_type: ResourceType) -> Iterator[str]:
-    yield from _writable(resource_type.schema.attributes, "")
+def _paths(resource_type: ResourceType, *, writable: bool = True) -> Iterator[str]:
+    yield from _attributes(resource_type.schema.attributes, "", writable=writable)
     for urn, extension in resource_type.extensions.items():
-        yield from _writable(extension.attributes, f"{urn}:")
+        yield from _attributes(extension.attributes, f"{urn}:", writable=writable)
 
 
-def _writable(attributes: tuple[Attribute, ...], prefix: str) -> Iterator[str]:
+def _attributes(attributes: tuple[Attribute, ...], prefix: str, *, writable: bool) -> Iterator[str]:
     for attribute in attributes:
-        if attribute.mutability is Mutability.READ_ONLY or attribute.name in _EXEMPT:
+        if attribute.name in _EXEMPT or (writable and attribute.mutability is Mutability.READ_ONLY):
             continue
         yield f"{prefix}{attribute.name}"
         told = _TOLD if attribute.sub("$ref") is not None else ()
         for sub in attribute.sub_attributes:
-            if sub.mutability is not Mutability.READ_ONLY and sub.name not in told:
+            if sub.name not in told and not (writable and sub.mutability is Mutability.READ_ONLY):
                 yield f"{prefix}{attribute.name}.{sub.name}"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gateway.scim.discovery import narrow_type
+from gateway.scim.discovery import Override, narrow_type
 from gateway.scim.errors import ScimError
 from gateway.scim.placeless import placeless, refuse_placeless, refuse_placeless_operations
-from gateway.scim.schema import ENTERPRISE_URN, USER_URN
+from gateway.scim.schema import ENTERPRISE_URN, USER_URN, Mutability
 from gateway.scim.standard import resource_type
 
 WHOLE = resource_type("User")
@@ -64,6 +64,16 @@ def test_what_is_said_of_a_reference_is_not_asked_for() -> None:
     members = [{"value": "1", "display": "kim", "$ref": "https://example.com/Users/1"}]
     refuse_placeless({"displayName": "G", "members": members}, paths)
     refuse_placeless_operations({"Operations": [{"op": "add", "path": "members", "value": members}]}, paths)
+
+
+def test_what_is_only_read_has_a_place() -> None:
+    """An attribute the tenant computes, or the system forbids to write, is readOnly: ignored, as the RFC says (H3)."""
+    read_only = Override(mutability=Mutability.READ_ONLY)
+    narrowed = narrow_type(WHOLE, {"userName", "title", "name.familyName"}, {"title": read_only})
+    paths = placeless(WHOLE, narrowed)
+    refuse_placeless({**BODY, "title": "x"}, paths)
+    with pytest.raises(ScimError):
+        refuse_placeless({**BODY, "nickName": "x"}, paths)
 
 
 def test_nothing_is_refused_where_everything_has_a_place() -> None:
