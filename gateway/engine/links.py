@@ -97,27 +97,8 @@ class Resolver:
     async def _group(
         self, call: Call, served: Served, by: str | None, show: str | None, references: list[Reference]
     ) -> dict[Reference, Link]:
-        identities: Mapping[str, Identity] = {}
-        records: dict[Scalar, Record] = {}
-        if by is None:
-            keys = [str(reference.value) for reference in references]
-            identities = await self.identify(call, served, keys, mint=False)
-            # A key first met as a reference gets an id only when its entity confirms it.
-            ask = keys if show else [key for key in keys if key not in identities]
-            records = {record.key: record for record in await self._fetch(call, served, KEY, ask, show)}
-            fresh = [str(key) for key in records if key not in identities]
-        else:
-            values = [reference.value for reference in references]
-            several: set[Scalar] = set()
-            for record in await self._fetch(call, served, by, values, show, by):
-                value = record.fields[by]
-                if isinstance(value, Scalar):
-                    if value in records:
-                        several.add(value)
-                    records[value] = record
-            # Of several accounts with the same value none is chosen (R-L6).
-            records = {value: record for value, record in records.items() if value not in several}
-            fresh = [record.key for record in records.values()]
+        identities, records = await self._met(call, served, by, show, references)
+        fresh = [record.key for record in records.values() if record.key not in identities]
         if fresh:
             identities = {**identities, **await self.identify(call, served, fresh)}
         found = {}
@@ -131,6 +112,56 @@ class Resolver:
             label = held.fields[show] if show and held is not None else None
             found[reference] = _link(call, served, identity, label)
         return found
+
+    async def _met(
+        self, call: Call, served: Served, by: str | None, show: str | None, references: Sequence[Reference]
+    ) -> tuple[Mapping[str, Identity], Mapping[Scalar, Record]]:
+        """Find what references lead to: who has an id, and, by the value referred to, the records that were read."""
+        identities: Mapping[str, Identity] = {}
+        records: dict[Scalar, Record] = {}
+        if by is None:
+            keys = [str(reference.value) for reference in references]
+            identities = await self.identify(call, served, keys, mint=False)
+            # A key first met as a reference gets an id only when its entity confirms it.
+            ask = keys if show else [key for key in keys if key not in identities]
+            records = {record.key: record for record in await self._fetch(call, served, KEY, ask, show)}
+        else:
+            values = [reference.value for reference in references]
+            several: set[Scalar] = set()
+            for record in await self._fetch(call, served, by, values, show, by):
+                value = record.fields[by]
+                if isinstance(value, Scalar):
+                    if value in records:
+                        several.add(value)
+                    records[value] = record
+            # Of several accounts with the same value none is chosen (R-L6).
+            records = {value: record for value, record in records.items() if value not in several}
+        return identities, records
+
+    async def visible(self, call: Call, references: Collection[Reference]) -> frozenset[Reference]:
+        """Tell which references lead to an account a client may see; nobody is given an id for it."""
+        groups: dict[tuple[str, str | None, str | None], list[Reference]] = defaultdict(list)
+        for reference in references:
+            groups[reference.resource_type, reference.by, reference.show].append(reference)
+        found: set[Reference] = set()
+        for (name, by, show), members in groups.items():
+            served = call.tenant.served.get(name)
+            if served is None:
+                continue
+            if by == ID:
+                found.update(await self._by_id(call, members))
+                continue
+            if by is not None:
+                there: Collection[Scalar] = (await self._met(call, served, by, show, members))[1]
+                found.update(reference for reference in members if reference.value in there)
+                continue
+            keys = [str(reference.value) for reference in members]
+            there = {record.key for record in await self._fetch(call, served, KEY, keys, show)}
+            # Who is not there any more, and was not missed yet, is still shown.
+            rest = [] if show else [key for key in keys if key not in there]
+            known = await self.identify(call, served, rest, mint=False) if rest else {}
+            found.update(one for one in members if str(one.value) in there or str(one.value) in known)
+        return frozenset(found)
 
     async def _outgoing(self, call: Call, wanted: Collection[Wanted]) -> dict[Wanted, Native]:
         identities = await self._identities.find(call.tenant.name, {want.id for want in wanted})

@@ -15,6 +15,7 @@ from gateway.mapping.layout import Layout, valued
 from gateway.mapping.placement import Place
 from gateway.mapping.plans import Part, ReadPlan
 from gateway.mapping.references import Linked, LinkedMany
+from gateway.mapping.rosters import Roster, roster
 from gateway.mapping.singles import Constant, Membership, Single
 from gateway.scim.discovery import Override
 from gateway.scim.filters import Filter
@@ -176,6 +177,10 @@ class ResourceMapping:
     def fast(self, operations: Sequence[Operation]) -> FastPatch | None:
         """Express operations as a change without knowing the record; None if it must be known (promise 4)."""
         return fast(self._layout, operations)
+
+    def roster(self, name: str) -> Roster | None:
+        """Give a membership that can be replaced without knowing who is in it; None where the record must be known."""
+        return roster(self._layout, name)
 
     def translate(self, filter: Filter | None) -> FilterPlan:
         """Translate a filter; raise `ScimError` 400 invalidFilter for attributes that have no place (F12)."""

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -238,6 +239,19 @@ async def held(url: str, *statements: str) -> AsyncIterator[None]:
             await connection.execute(statement)
         yield
         await transaction.rollback()
+    finally:
+        await connection.close()
+
+
+async def plan(url: str, statement: str) -> str:
+    """Tell how a database would run a statement with parameters, whatever their values."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE asked AS {statement}")
+        count = max([0, *map(int, re.findall(r"\$(\d+)", statement))])
+        given = f"({', '.join(['NULL'] * count)})" if count else ""
+        return "\n".join(line for (line,) in await connection.fetch(f"EXPLAIN EXECUTE asked{given}"))
     finally:
         await connection.close()
 
