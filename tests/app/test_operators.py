@@ -128,7 +128,7 @@ async def test_the_last_use_of_tokens_is_told(serving: Serving, with_admin: Docu
         assert value == datetime(2026, 1, 31, tzinfo=UTC).timestamp()
     assert re.fullmatch(r"acme: first  made 2026-01-31T\S+, ends 2100-01-01T\S+, last used \S+", shown[0])
     assert shown[1] == "globex: first  has no end, not used yet"
-    assert sorted(told["acme"][0]) == ["expires", "last_used", "name"]
+    assert sorted(told["acme"][0]) == ["created", "expires", "last_used", "name"]
 
 
 async def test_a_unix_socket_is_the_owners_alone(serving: Serving, with_admin: Document, tmp_path: Path) -> None:
