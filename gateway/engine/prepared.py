@@ -51,10 +51,13 @@ class Budget:
         self._until = until
         self._clock = clock
 
-    def spend(self, rows: int) -> None:
-        """Count rows read; raise 400 tooMany when the budget is exceeded."""
+    def spend(self, rows: int, *, more: bool = True) -> None:
+        """Count rows read; raise 400 tooMany when the budget is exceeded.
+
+        The time that is up only forbids to read on: without `more` to read, an answer that came late is an answer.
+        """
         self.used += rows
-        if self.used > self.rows or self._clock() > self._until:
+        if self.used > self.rows or (more and self._clock() > self._until):
             detail = "the query would scan too many resources; narrow it to attributes the system can search"
             raise refuse(ScimType.TOO_MANY, detail)
 

@@ -111,14 +111,14 @@ class Queries:
         if query.keys is not None:
             for start in range(0, len(query.keys), BATCH):
                 part = query.keys[start : start + BATCH]
-                budget.spend(len(part))
+                budget.spend(len(part), more=start > 0)
                 yield await self._named(call, query, part)
             return
         served, cursor = query.served, None
         while True:
             ask = Query(query.plan.fields, query.where, query.sort or Sort(), limit=CHUNK, cursor=cursor)
             page = await served.guard.search(served.entity, ask, deadline=call.deadline)
-            budget.spend(len(page.records))
+            budget.spend(len(page.records), more=page.cursor is not None)
             yield page.records
             if (cursor := page.cursor) is None:
                 return
