@@ -92,8 +92,10 @@ class Plans:
         loads = self._loads(compiled) if self._loading else ()
         if compiled.post_compile_params:
             return Plan("", (), rows, compiled, loads)
-        state = compiled.construct_expanded_state(dict.fromkeys(compiled.params))
-        constants, processors = compiled.params, {**compiled._bind_processors, **state.processors}
+        # Under the names they were given: those of columns with blanks and points go to the driver as others.
+        constants = compiled.construct_params(escape_names=False, _check=False)
+        state = compiled.construct_expanded_state(dict.fromkeys(constants))
+        processors = {**compiled._bind_processors, **state.processors}
         parameters = tuple((name, constants[name], processors.get(name)) for name in state.positiontup or ())
         return Plan(state.statement, parameters, rows, loads=loads)
 

@@ -380,7 +380,8 @@ class Writing:
         """Give the rows that are this entity's, and the memberships of its records, each table once."""
         found = [field for field in self._entity.fields.values() if isinstance(field, RowsField | ListField)]
         # A membership in a column of the record's own row goes with the row.
-        links = [link for link in self._entity.links if link.table is not self._entity.table]
+        own = (self._entity.table, self._entity.target)
+        links = [link for link in self._entity.links if not any(link.table is table for table in own)]
         linked = {(link.table, link.owner) for link in self._entity.links}
         return (*[field for field in found if (field.table, field.owner) not in linked], *links)
 

@@ -52,7 +52,13 @@ class Site:
     async def done(self, method: str, path: str, body: Any = None, headers: Any = None) -> Any:
         """Send a request that must succeed; give the document."""
         status, found = await self.send(method, path, body, headers)
-        assert 200 <= status < 300, (method, path, status, found, self.logged[-3:])
+        assert 200 <= status < 300, (
+            method,
+            path,
+            status,
+            found,
+            [line for line in self.logged if "exception" in line or "error" in line or line.get("level") != "info"],
+        )
         return found
 
     async def patch(self, path: str, *operations: Mapping[str, Any]) -> Any:
@@ -112,6 +118,8 @@ WORKED = {
     "sql-hr": Worked("postgres", "HR_DATABASE"),
     "sql-eav": Worked("mariadb", "SITE_DATABASE"),
     "sql-one-table": Worked("sqlite", "RIGHTS_DATABASE"),
+    "sql-portal": Worked("mariadb", "PORTAL_DATABASE"),
+    "sql-staff": Worked("postgres", "STAFF_DATABASE"),
 }
 
 
@@ -128,6 +136,7 @@ def environment(name: str, database: Database, folder: Path) -> dict[str, str]:
         "SCIM_ID_KEY": "0123456789abcdef" * 4,
         "SCIM_TOKEN_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
         WORKED[name].variable: database.url,
+        "STAFF_COPY_DATABASE": database.url,
     }
 
 

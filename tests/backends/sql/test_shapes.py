@@ -427,3 +427,52 @@ async def test_new_accounts_begin_in_a_group(database: Database) -> None:
         for changed in (False, False):
             assert (await backend.update("crews", "1", Change(add={"members": (worker,)}))).changed is changed
     assert database.run("SELECT COUNT(*) FROM crew_worker") == [(1,)]
+
+
+async def test_names_may_hold_blanks_points_and_capitals(database: Database) -> None:
+    """Tables and columns whose names need quotes are read, searched, sorted by and written like all others, with their
+    defaults, child rows and memberships."""
+    quote = "`" if database.kind == "mariadb" else '"'
+    script = """
+    CREATE TABLE "Staff File" (
+        id {serial}, "Full Name" VARCHAR(40), "e.mail" VARCHAR(40), "Made by" VARCHAR(9) NOT NULL
+    );
+    CREATE TABLE "Tel No" ("Staff ID" INTEGER NOT NULL, "The No" VARCHAR(20) NOT NULL, "Kind (a/b)" VARCHAR(9));
+    CREATE TABLE "In.Team" ("Team" VARCHAR(9) NOT NULL, "Staff ID" INTEGER NOT NULL, "Since %" VARCHAR(9) NOT NULL)
+    """
+    database.script(script.replace('"', quote))
+    entities = {
+        "people": {
+            "table": '"Staff File"',
+            "key": "id",
+            "defaults": {"Made by": "scim"},
+            "fields": {"full": "Full Name", "mail": "e.mail", "teams": {"inverse": "teams.members"}},
+            "rows": {"phones": {"table": '"Tel No"', "owner": "Staff ID", "key": "The No"}},
+        },
+        "teams": {
+            "values": ["red", "blue"],
+            "key": "name",
+            "members": {
+                "table": '"In.Team"',
+                "owner": "Team",
+                "member": "Staff ID",
+                "refers": "people",
+                "defaults": {"Since %": "now"},
+            },
+        },
+    }
+    async with started(database, entities) as backend:
+        rows = ({"The No": "1", "Kind (a/b)": "a"},)
+        key = (await backend.create("people", {"full": "Ada", "mail": "a@x", "phones": rows})).key
+        change = Change(set={"full": "Ida", "mail": None}, add={"phones": ({"The No": "1", "Kind (a/b)": "b"},)})
+        for changed in (True, False):
+            assert (await backend.update("people", key, change)).changed is changed
+        for changed in (True, False):
+            assert (await backend.update("teams", "red", Change(add={"members": (key,)}))).changed is changed
+        assert await keys(backend, "people", Compare("full", Op.SW, "i", ignore_case=True), sort=Sort("full")) == [key]
+        assert await keys(backend, "people", Compare("teams", Op.EQ, "red")) == [key]
+        names = ('SELECT "Full Name", "e.mail", "Made by" FROM "Staff File"', 'SELECT * FROM "Tel No"')
+        assert [database.run(name.replace('"', quote)) for name in names] == [[("Ida", None, "scim")], [(1, "1", "b")]]
+        await backend.delete("people", key)
+        counts = ('SELECT COUNT(*) FROM "In.Team"', 'SELECT COUNT(*) FROM "Tel No"')
+        assert [database.run(count.replace('"', quote)) for count in counts] == [[(0,)], [(0,)]]
