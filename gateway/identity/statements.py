@@ -47,6 +47,7 @@ from gateway.identity.tables import (
     NextSerial,
     OneOf,
     Position,
+    by_value,
 )
 
 
@@ -203,7 +204,8 @@ class Statements(Compiler):
             .returning(IDENTITY.c.resource_type, IDENTITY.c.backend, IDENTITY.c.entity)
         )
         # Whoever is gone is in no list any more: the ids of the dead lead nowhere, and should not pile up.
-        named = (RESIDENT_LIST.c.tenant == _text("tenant"), RESIDENT_LIST.c.value == _text("id"))
+        listed = RESIDENT_LIST.c
+        named = (listed.tenant == _text("tenant"), listed.value == _text("id"), by_value(RESIDENT_LIST))
         self.disown = self.compiled(delete(RESIDENT_LIST).where(*named))
         left = {name: _text(name) for name in ("tenant", "resource_type", "backend", "entity", "key")}
         self.vacate = self.compiled(

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.expression import ColumnElement, FromClause
 from sqlalchemy.sql.functions import FunctionElement
 
 metadata = MetaData()
@@ -132,6 +132,7 @@ RESERVATION = Table(
 """Creates under way, or cut off."""
 
 _ORDERED = String().with_variant(VARCHAR(collation="C"), "postgresql")
+_ORDERED_TEXT = Text().with_variant(TEXT(collation="C"), "postgresql")
 """Text in the order of its code points, whatever language the database is set up for."""
 
 RESIDENT = Table(
@@ -154,8 +155,8 @@ RESIDENT_TEXT = Table(
     Column("entity", String, nullable=False),
     Column("key", _ORDERED, nullable=False),
     Column("field", String, nullable=False),
-    Column("value", Text, nullable=False),
-    Column("folded", Text().with_variant(TEXT(collation="C"), "postgresql"), nullable=False),
+    Column("value", _ORDERED_TEXT, nullable=False),
+    Column("folded", _ORDERED_TEXT, nullable=False),
     Column("begin", _ORDERED, nullable=False),
     Column("digest", String, nullable=False),
     Column("sole", String),
@@ -174,7 +175,8 @@ Index(
     postgresql_where=text("sole IS NOT NULL"),
     sqlite_where=text("sole IS NOT NULL"),
 )
-for _name in ("digest", "begin"):
+for _name, _told in (("digest", "digest > ''"), ("begin", "begin >= ''")):
+    # Only for those who say so, and not for whoever looks up a record: see the times of identities.
     Index(
         f"scim_resident_text_{_name}",
         RESIDENT_TEXT.c.tenant,
@@ -182,6 +184,8 @@ for _name in ("digest", "begin"):
         RESIDENT_TEXT.c.field,
         RESIDENT_TEXT.c[_name],
         RESIDENT_TEXT.c.key,
+        postgresql_where=text(_told),
+        sqlite_where=text(_told),
     )
 
 RESIDENT_LIST = Table(
@@ -203,7 +207,24 @@ Index(
     RESIDENT_LIST.c.entity,
     RESIDENT_LIST.c.field,
     RESIDENT_LIST.c.key,
+    postgresql_where=text("value > ''"),
+    sqlite_where=text("value > ''"),
 )
+
+
+def by_digest(told: FromClause) -> ColumnElement[bool]:
+    """Have texts found by the index of their digests."""
+    return told.c.digest > literal_column("''")
+
+
+def by_beginning(told: FromClause) -> ColumnElement[bool]:
+    """Have texts found, and walked, by the index of their beginnings."""
+    return told.c.begin >= literal_column("''")
+
+
+def by_value(listed: FromClause) -> ColumnElement[bool]:
+    """Have items of lists found by the index of their values."""
+    return listed.c.value > literal_column("''")
 
 
 class Elements(FunctionElement[Any]):

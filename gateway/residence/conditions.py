@@ -8,13 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, String, and_, bindparam, false, func, not_, or_, select, true
-from sqlalchemy.sql.elements import BindParameter, ColumnElement
+from sqlalchemy import Integer, String, and_, bindparam, false, func, literal_column, not_, or_, select, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.sql.expression import ColumnElement, FromClause, Select
 
 from backends.contract import KEY, And, AnyRow, Compare, Filter, Not, Op, Or, Scalar, UnsupportedError
 from backends.kit.scalars import fold
 from gateway.identity.held import digest
-from gateway.identity.tables import RESIDENT, RESIDENT_LIST, RESIDENT_TEXT, OneOf, Position
+from gateway.identity.tables import (
+    RESIDENT_LIST,
+    RESIDENT_TEXT,
+    OneOf,
+    Position,
+    by_beginning,
+    by_digest,
+    by_value,
+)
 from gateway.residence.entities import FieldSettings, is_holdable
 from gateway.residence.indexing import BEGINNING, first_behind, written
 
@@ -73,48 +83,75 @@ class Question:
         self.values |= {f"{name}_{number}": written(value) for name, value in values.items()}
 
 
-def condition(shape: Shape) -> ColumnElement[bool]:
-    """Build the condition on a resident that a shape stands for."""
+class Among(ColumnElement[bool]):
+    """Whether a key is among those a query finds, found first and then looked up by the key's index.
+
+    A semi-join would be left to the planner, who reads a whole tenant for each row of a table it has no statistics of.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, key: ColumnElement[Any], found: Select[Any]) -> None:
+        self.column = key
+        self.found = found.scalar_subquery()
+
+
+@compiles(Among, "sqlite")
+def _among_sqlite(element: Among, compiler: Any, **kw: Any) -> str:
+    return f"{compiler.process(element.column, **kw)} IN {compiler.process(element.found, **kw)}"
+
+
+@compiles(Among, "postgresql")
+def _among_postgresql(element: Among, compiler: Any, **kw: Any) -> str:
+    return f"{compiler.process(element.column, **kw)} = ANY (ARRAY{compiler.process(element.found, **kw)})"
+
+
+def condition(shape: Shape, key: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Build the condition a shape stands for, on the record with a key."""
     kind = shape[0]
     if kind == "and":
-        return and_(true(), *(condition(term) for term in shape[1:]))
+        return and_(true(), *(condition(term, key) for term in shape[1:]))
     if kind == "or":
-        return or_(false(), *(condition(term) for term in shape[1:]))
+        return or_(false(), *(condition(term, key) for term in shape[1:]))
     if kind == "not":
-        return not_(condition(shape[1]))
+        return not_(condition(shape[1], key))
     _, name, op, folded, number = shape
     if kind == "key":
-        return (
-            RESIDENT.c.key == text(f"text_{number}") if op == "eq" else OneOf(RESIDENT.c.key, text(f"texts_{number}"))
-        )
-    table = RESIDENT_LIST if kind == "list" else RESIDENT_TEXT
+        return key == text(f"text_{number}") if op == "eq" else OneOf(key, text(f"texts_{number}"))
+    table = (RESIDENT_LIST if kind == "list" else RESIDENT_TEXT).alias(f"asked_{number}_{op}")
     held = [table.c.tenant == text("tenant"), table.c.entity == text("entity"), table.c.field == bindparam(None, name)]
     if op != "pr":
-        held += _listed(op, number) if kind == "list" else _told(op, number, folded=folded)
-    return RESIDENT.c.key.in_(select(table.c.key).where(*held))
+        held += _listed(table, op, number) if kind == "list" else _told(table, op, number, folded=folded)
+    if kind != "flag" and op in ("eq", "in", "within"):
+        return Among(key, select(table.c.key).where(*held))
+    # What may hold for most records is looked at record by record, in whatever order they are wanted.
+    one = select(table.c.field).where(*held, table.c.key == key).limit(literal_column("1"))
+    return one.scalar_subquery().is_not(None)
 
 
-def _listed(op: str, number: int) -> list[ColumnElement[bool]]:
-    value = RESIDENT_LIST.c.value
-    return [value == text(f"text_{number}") if op == "eq" else OneOf(value, text(f"texts_{number}"))]
+def _listed(table: FromClause, op: str, number: int) -> list[ColumnElement[bool]]:
+    value = table.c.value
+    equal = value == text(f"text_{number}") if op == "eq" else OneOf(value, text(f"texts_{number}"))
+    return [by_value(table), equal]
 
 
-def _told(op: str, number: int, *, folded: bool) -> list[ColumnElement[bool]]:
+def _told(table: FromClause, op: str, number: int, *, folded: bool) -> list[ColumnElement[bool]]:
     """Compare a single value. Equality goes by the digest, which has an index; case is a second look."""
-    table, part = RESIDENT_TEXT.c, text(f"text_{number}")
-    column, length = (table.folded if folded else table.value), bindparam(f"length_{number}", type_=Integer())
+    told, part = table.c, text(f"text_{number}")
+    column, length = (told.folded if folded else told.value), bindparam(f"length_{number}", type_=Integer())
     found: list[ColumnElement[bool]] = []
     match op:
         case "eq":
-            found = [table.digest == text(f"digest_{number}")]
-            return found if folded else [*found, table.value == part]
+            found = [by_digest(table), told.digest == text(f"digest_{number}")]
+            return found if folded else [*found, told.value == part]
         case "in":
-            found = [OneOf(table.digest, text(f"digests_{number}"))]
-            return found if folded else [*found, OneOf(table.value, text(f"texts_{number}"))]
+            found = [by_digest(table), OneOf(told.digest, text(f"digests_{number}"))]
+            return found if folded else [*found, OneOf(told.value, text(f"texts_{number}"))]
         case "co":
             return [Position(column, part) > 0]
         case "within":
-            found = [table.begin >= text(f"low_{number}"), table.begin < text(f"high_{number}")]
+            low, high = text(f"low_{number}"), text(f"high_{number}")
+            found = [by_beginning(table), told.begin >= low, told.begin < high]
     if op == "ew":
         start = func.length(column) - length + 1
         return [func.length(column) >= length, func.substr(column, start) == part]

@@ -156,5 +156,5 @@ def _check_item(name: str, field: FieldSettings, item: object) -> None:
     if isinstance(item, str):
         if not is_holdable(item):
             raise RejectedError("a value has characters that cannot be stored", name)
-        if field.kind == "list" and len(item) > LONGEST_ITEM:
-            raise RejectedError(f"a value has at most {LONGEST_ITEM} characters", name)
+        if field.kind == "list" and not 0 < len(item) <= LONGEST_ITEM:
+            raise RejectedError(f"a value has 1 to {LONGEST_ITEM} characters", name)

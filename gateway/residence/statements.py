@@ -19,7 +19,16 @@ from sqlalchemy.sql.expression import Select
 from sqlalchemy.sql.schema import Table
 
 from gateway.identity.statements import Compiler, Statement
-from gateway.identity.tables import RESIDENT, RESIDENT_LIST, RESIDENT_TEXT, Elements, Item, OneOf
+from gateway.identity.tables import (
+    RESIDENT,
+    RESIDENT_LIST,
+    RESIDENT_TEXT,
+    Elements,
+    Item,
+    OneOf,
+    by_beginning,
+    by_value,
+)
 from gateway.residence.conditions import Shape, condition, text
 
 SHAPES = 512
@@ -105,6 +114,7 @@ class ResidentStatements(Compiler):
             delete(RESIDENT_LIST).where(
                 RESIDENT_LIST.c.tenant == text("tenant"),
                 RESIDENT_LIST.c.value == text("key"),
+                by_value(RESIDENT_LIST),
                 OneOf(RESIDENT_LIST.c.field, text("fields")),
             )
         )
@@ -118,7 +128,9 @@ class ResidentStatements(Compiler):
         """Build the count of all that a shape finds."""
         return self._remembered(
             (shape,),
-            lambda: select(func.count()).select_from(RESIDENT).where(*_place(RESIDENT), condition(shape)),
+            lambda: (
+                select(func.count()).select_from(RESIDENT).where(*_place(RESIDENT), condition(shape, RESIDENT.c.key))
+            ),
         )
 
     def _remembered(self, name: tuple[Any, ...], build: Any) -> Statement:
@@ -145,49 +157,63 @@ def _rows(columns: Mapping[str, Any], given: Any) -> Select[Any]:
 
 
 def _page(shape: Shape, order: Order, *, after: bool) -> Select[Any]:
-    resident, told = RESIDENT.c, RESIDENT_TEXT.c
-    value: ColumnElement[Any] = cast(null(), LongText)
-    ranks: list[ColumnElement[Any]] = []
-    query = select(resident.key, resident.version, resident.content)
-    if order.field is not None:
-        value = told.folded if order.folded else told.value
-        same = (told.tenant == resident.tenant, told.entity == resident.entity, told.key == resident.key)
-        joined = RESIDENT.join(
-            RESIDENT_TEXT, (same[0] & same[1] & same[2] & (told.field == bindparam(None, order.field))),
-            isouter=not order.filled,
-        )  # fmt: skip
-        query = query.select_from(joined)
-        ranks = [told.begin, value] if order.folded else [value]
-        if order.filled:
-            # The place once more, for the index that has the records in this order.
-            query = query.where(told.tenant == text("tenant"), told.entity == text("entity"))
-        else:
-            empty = case((told.key.is_(None), literal_column("1")), else_=literal_column("0"))
-            ranks = [empty, *(func.coalesce(rank, "") for rank in ranks)]
-    key: ColumnElement[Any] = told.key if order.filled else resident.key
-    ranks.append(key)
-    query = query.add_columns(value).where(*_place(RESIDENT), condition(shape))
+    if order.field is None:
+        query = select(RESIDENT.c.key, RESIDENT.c.version, RESIDENT.c.content, cast(null(), LongText))
+        ranks: list[ColumnElement[Any]] = [RESIDENT.c.key]
+        behind: list[ColumnElement[Any]] = [text("after_key")]
+        query = query.where(*_place(RESIDENT))
+    elif order.filled:
+        query, ranks, behind = _by_index(order)
+    else:
+        query, ranks, behind = _by_value(order)
     if after:
-        query = query.where(_behind(ranks, order))
-    ranked = [rank.desc() if order.descending else rank.asc() for rank in ranks]
+        here, there = tuple_(*ranks), tuple_(*behind)
+        query = query.where(here < there if order.descending else here > there)
+        if order.filled and order.folded:
+            # What an index can begin at: a comparison of tuples alone does not find its place in every planner.
+            begin = ranks[0]
+            query = query.where(begin <= behind[0] if order.descending else begin >= behind[0])
     return (
-        query.order_by(*ranked)
+        query.where(condition(shape, ranks[-1]))
+        .order_by(*(rank.desc() if order.descending else rank.asc() for rank in ranks))
         .limit(bindparam("limit", type_=BigInteger()))
         .offset(bindparam("offset", type_=BigInteger()))
     )
 
 
-def _behind(ranks: list[ColumnElement[Any]], order: Order) -> ColumnElement[bool]:
-    """Say that a record lies behind the last one of the page before: one comparison of all ranks."""
-    given: list[ColumnElement[Any]] = [text("after_key")]
-    if order.field is not None:
-        given = [*([text("after_begin")] if order.folded else []), text("after_value"), *given]
-        if not order.filled:
-            given.insert(0, bindparam("after_empty", type_=BigInteger()))
-    here, there = tuple_(*ranks), tuple_(*given)
-    found = here < there if order.descending else here > there
-    if order.filled and order.folded:
-        # What an index can begin at: a comparison of tuples alone does not find its place in every planner.
-        begin = ranks[0]
-        return found & (begin <= given[0] if order.descending else begin >= given[0])
-    return found
+Ranked = tuple[Select[Any], list[ColumnElement[Any]], list[ColumnElement[Any]]]
+"""A query, what its records are ranked by (the key last), and where the page before ended."""
+
+
+def _by_index(order: Order) -> Ranked:
+    """Walk the values, each of which leads to its record: the index has them in this order."""
+    told = RESIDENT_TEXT.c
+    own = (RESIDENT.c.tenant == told.tenant, RESIDENT.c.entity == told.entity, RESIDENT.c.key == told.key)
+    version, content = (
+        select(RESIDENT.c[name]).where(*own).scalar_subquery().label(name) for name in ("version", "content")
+    )
+    value = told.folded if order.folded else told.value
+    query = select(told.key, version, content, value).where(
+        *_place(RESIDENT_TEXT), told.field == bindparam(None, order.field)
+    )
+    ends: list[ColumnElement[Any]] = [text("after_value"), text("after_key")]
+    if order.folded:
+        query = query.where(by_beginning(RESIDENT_TEXT))
+        return query, [told.begin, value, told.key], [text("after_begin"), *ends]
+    return query, [value, told.key], ends
+
+
+def _by_value(order: Order) -> Ranked:
+    """Look the value of each record up; those without one come behind the rest."""
+    resident, told = RESIDENT.c, RESIDENT_TEXT.c
+    held = (told.tenant == text("tenant"), told.entity == text("entity"), told.key == resident.key)
+    value = (
+        select(told.folded if order.folded else told.value)
+        .where(*held, told.field == bindparam(None, order.field))
+        .scalar_subquery()
+    )
+    empty = case((value.is_(None), literal_column("1")), else_=literal_column("0"))
+    query = select(resident.key, resident.version, resident.content, value.label("sorted")).where(*_place(RESIDENT))
+    ends: list[ColumnElement[Any]] = [bindparam("after_empty", type_=BigInteger())]
+    ends += [text("after_value"), text("after_key")]
+    return query, [empty, func.coalesce(value, ""), resident.key], ends

@@ -13,6 +13,7 @@ depends_on = None
 READABLE_BY = 1
 """A program that does not know these tables serves no residents, and works as before beside one that does."""
 
+_ORDERED_TEXT = sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
 _ORDERED = sa.String().with_variant(sa.VARCHAR(collation="C"), "postgresql")
 
 
@@ -29,25 +30,17 @@ def upgrade() -> None:
         "scim_resident_text",
         *_place(),
         sa.Column("field", sa.String, nullable=False),
-        sa.Column("value", sa.Text, nullable=False),
-        sa.Column("folded", sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql"), nullable=False),
+        sa.Column("value", _ORDERED_TEXT, nullable=False),
+        sa.Column("folded", _ORDERED_TEXT, nullable=False),
         sa.Column("begin", _ORDERED, nullable=False),
         sa.Column("digest", sa.String, nullable=False),
         sa.Column("sole", sa.String),
         sa.PrimaryKeyConstraint("tenant", "entity", "key", "field"),
     )
     place = ["tenant", "entity", "field"]
-    given = sa.text("sole IS NOT NULL")
-    op.create_index(
-        "scim_resident_text_sole",
-        "scim_resident_text",
-        [*place, "sole"],
-        unique=True,
-        postgresql_where=given,
-        sqlite_where=given,
-    )
-    for name in ("digest", "begin"):
-        op.create_index(f"scim_resident_text_{name}", "scim_resident_text", [*place, name, "key"])
+    _index("text_sole", [*place, "sole"], "sole IS NOT NULL", unique=True)
+    _index("text_digest", [*place, "digest", "key"], "digest > ''")
+    _index("text_begin", [*place, "begin", "key"], "begin >= ''")
     op.create_table(
         "scim_resident_list",
         *_place(),
@@ -55,7 +48,18 @@ def upgrade() -> None:
         sa.Column("value", _ORDERED, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "entity", "key", "field", "value"),
     )
-    op.create_index("scim_resident_list_value", "scim_resident_list", ["tenant", "value", "entity", "field", "key"])
+    _index("list_value", ["tenant", "value", "entity", "field", "key"], "value > ''")
+
+
+def _index(name: str, columns: list[str], where: str, *, unique: bool = False) -> None:
+    op.create_index(
+        f"scim_resident_{name}",
+        f"scim_resident_{name.partition('_')[0]}",
+        columns,
+        unique=unique,
+        postgresql_where=sa.text(where),
+        sqlite_where=sa.text(where),
+    )
 
 
 def _place() -> list[sa.Column[str]]:
