@@ -1,4 +1,4 @@
-"""A site of three replicas, started once for each module that uses it."""
+"""A site of three replicas, started once for all that use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.cluster.site import Site, site
 from tests.services import Postgres, Redis
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def three(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, valkey_server: Redis) -> Iterator[Site]:
     """Three replicas that serve; tests share them and keep to names of their own."""
     with site(tmp_path_factory.mktemp("site"), postgres, valkey_server.url) as made:
