@@ -33,14 +33,18 @@ class Children:
     ) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         """Read the values of one field for these keys; a key without values is absent."""
         natives = self._entity.key.natives
-        canonical = {_comparable(key, natives): key for key in keys}
+        # Most owners come back as they were asked for; only those that do not are looked for by how they are spelled.
+        asked, canonical = {key: key for key in keys}, dict[tuple[str, ...], tuple[Any, ...]]()
         width = len(natives)
         values: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
         limit = self._dialect.in_limit if width == 1 else self._dialect.in_limit // width
         for start in range(0, len(keys), limit):
             statement, bound = self._bound(found, keys[start : start + limit])
             for row in (await session.execute(statement, bound)).all():
-                owner = canonical.get(_comparable(row[:width], natives))
+                owner = asked.get(tuple(row[:width]))
+                if owner is None:
+                    canonical = canonical or {_comparable(key, natives): key for key in keys}
+                    owner = canonical.get(_comparable(row[:width], natives))
                 if owner is not None:
                     values[owner].append(_value(found, row[width:]))
         return {owner: tuple(many) for owner, many in values.items()}

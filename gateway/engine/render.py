@@ -34,7 +34,9 @@ class Rendered:
 
 def timestamp(moment: datetime) -> str:
     """Write an instant as xsd:dateTime in UTC with milliseconds (S16)."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 class Renderer:
@@ -103,7 +105,11 @@ def _instant(value: Any) -> datetime | None:
 
 def _versioned(served: Served, resource: dict[str, Any], identity: Identity) -> dict[str, Any]:
     """Say what a version is the hash of: all that is visible but the memberships, which have the gateway's counter."""
-    visible = {name: value for name, value in resource.items() if name not in served.heavy and name != "meta"}
+    visible = resource.copy()
+    visible.pop("meta", None)
+    for name in served.heavy:
+        visible.pop(name, None)
     if served.counts_members:
         visible["@counter"] = identity.counter
-    return {"id": identity.id, **visible}
+    visible["id"] = identity.id
+    return visible

@@ -12,6 +12,7 @@ from typing import Any
 Write = Callable[[Any], bytes]
 _TAG = re.compile(r"[ \t]*(?:W/)?(\"[\x21\x23-\x7e\x80-\xff]*\")[ \t]*(?:,|$)")
 _EMPTY = re.compile(r"[ \t]*,")
+_SCALARS = frozenset({str, bool, int, float, type(None)})
 
 
 def compute(visible: Mapping[str, Any], write: Write | None = None) -> str:
@@ -64,7 +65,7 @@ def _ordered(value: Mapping[str, Any], write: Write) -> Mapping[str, Any]:
     """Give an object whose lists are sorted: itself where there are none."""
     found: Any = value
     for name, part in value.items():
-        if isinstance(part, str):
+        if part.__class__ in _SCALARS:
             continue
         if isinstance(part, list | tuple):
             ordered: Any = _sorted(part, write)
@@ -79,7 +80,11 @@ def _ordered(value: Mapping[str, Any], write: Write) -> Mapping[str, Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _sorted(values: Sequence[Any], write: Write) -> list[Any]:
+def _sorted(values: Sequence[Any], write: Write) -> Sequence[Any]:
+    """Give a sorted list: itself if it has one element, and that needs no order."""
+    if len(values) == 1 and isinstance(only := values[0], dict):
+        ordered = _ordered(only, write)
+        return values if ordered is only else [ordered]
     elements = [
         part
         if isinstance(part, str)
