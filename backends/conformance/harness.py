@@ -55,13 +55,14 @@ class Group:
     """An entity that refers to the one under test.
 
     `members` is its field of many references; `inverse` is the field of the entity under test that shows who refers
-    to a record and cannot be written.
+    to a record and cannot be written. `renamed`: its name can change once it is there.
     """
 
     entity: str
     name: str
     members: str
     inverse: str | None = None
+    renamed: bool = True
     extra: Fields = field(default_factory=dict)
 
 

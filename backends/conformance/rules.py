@@ -108,6 +108,16 @@ def power(protocol: type[Any]) -> Need:
     return Need(f"the backend is none that {protocol.__name__}", lambda facts: isinstance(facts.backend, protocol))
 
 
+STAYS = Need(
+    "every change gives a record another key",
+    lambda facts: (
+        facts.harness.roles.key is None
+        or any(getattr(facts.harness.roles, role) is not None for role in ("text", "number", "day", "moment"))
+    ),
+)
+RENAMED = Need("groups keep their names", lambda facts: facts.harness.group is not None and facts.harness.group.renamed)
+
+
 def group_writes(*operations: str) -> Need:
     """Need an entity of groups that takes these writes."""
 

@@ -26,6 +26,7 @@ class Accounts(Server):
     """Accounts and groups; a token is good for so many calls only."""
 
     label = "name.givenName"
+    holds_label = True
     group = "Engineers"
     renamed = "Engineering"
     inactive = True

@@ -24,6 +24,7 @@ class Desk(Server):
     """Users that name their roles; `set` takes whole records, and what is left out becomes empty."""
 
     label = MAIL
+    holds_label = True
     group = "Engineers"
     renamed = "Engineering"
     inactive = True

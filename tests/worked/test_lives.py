@@ -41,6 +41,7 @@ class Staff(StaffServer):
     """The HR service, looked into."""
 
     label = "displayName"
+    holds_label = True
     group = "Engineers"
     renamed = "Engineering"
     inactive = True

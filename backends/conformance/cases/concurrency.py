@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from backends.conformance.rules import ATOMIC, FILLED, GROUP, UNIQUE, group_writes, role, rule, writes
+from backends.conformance.rules import ATOMIC, FILLED, GROUP, STAYS, UNIQUE, group_writes, role, rule, writes
 from backends.conformance.trial import Trial
 from backends.contract import BackendError, ConflictError, NotFoundError, Record
 
@@ -92,7 +92,7 @@ async def nobody_sees_half_a_change(t: Trial) -> None:
     assert await t.value(key, "number") == 15
 
 
-@rule(FILLED, writes("update", "delete"))
+@rule(FILLED, writes("update", "delete"), STAYS)
 async def a_change_during_a_delete_brings_nothing_back(t: Trial) -> None:
     """A change and a delete of one record at once leave no record."""
     for _ in range(5):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.conformance.cases.updating import RENAME
-from backends.conformance.rules import FILLED, GROUP, INVERSE, group_writes, rule, writes
+from backends.conformance.rules import FILLED, GROUP, INVERSE, RENAMED, group_writes, rule, writes
 from backends.conformance.trial import Trial
 
 UPDATES = group_writes("update")
@@ -36,7 +36,7 @@ async def members_are_added_and_removed_without_the_others(t: Trial) -> None:
     assert await t.members(other) == {a, c}
 
 
-@rule(FILLED, GROUP, UPDATES)
+@rule(FILLED, GROUP, UPDATES, RENAMED)
 async def members_survive_a_change_of_the_rest(t: Trial) -> None:
     """Renaming a group keeps its members."""
     key = await t.make()

@@ -172,6 +172,7 @@ class Mailman:
     """Mailman, looked into."""
 
     label = "displayName"
+    holds_label = True
     group = "engineering"
     renamed = None
     inactive = False
