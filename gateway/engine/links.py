@@ -86,8 +86,12 @@ class Resolver:
             place = (served.name, reference.show, identity.key)
             if reference.show is None or place in shown:
                 found[reference] = _link(call, served, identity, shown.get(place))
-        # An id that may be of several types is hidden once, and only if it is of none of them.
-        hidden = {reference.value: reference.resource_type for reference in references}
+        # An id that may be of several types is hidden once, and only if it is of none of them; of which it was nobody
+        # can tell any more.
+        hidden: dict[Scalar, str] = {}
+        for reference in references:
+            name = reference.resource_type
+            hidden[reference.value] = max(name, hidden.get(reference.value, name))
         for reference in found:
             hidden.pop(reference.value, None)
         for name, count in Counter(hidden.values()).items():
@@ -141,15 +145,14 @@ class Resolver:
     async def visible(self, call: Call, references: Collection[Reference]) -> frozenset[Reference]:
         """Tell which references lead to an account a client may see; nobody is given an id for it."""
         groups: dict[tuple[str, str | None, str | None], list[Reference]] = defaultdict(list)
+        ids = [reference for reference in references if reference.by == ID]
         for reference in references:
-            groups[reference.resource_type, reference.by, reference.show].append(reference)
-        found: set[Reference] = set()
+            if reference.by != ID:
+                groups[reference.resource_type, reference.by, reference.show].append(reference)
+        found: set[Reference] = set(await self._by_id(call, ids)) if ids else set()
         for (name, by, show), members in groups.items():
             served = call.tenant.served.get(name)
             if served is None:
-                continue
-            if by == ID:
-                found.update(await self._by_id(call, members))
                 continue
             if by is not None:
                 there: Collection[Scalar] = (await self._met(call, served, by, show, members))[1]
