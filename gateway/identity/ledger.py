@@ -93,6 +93,10 @@ class Ledger:
         was minted for this very account, by a list or by a repeated request, and stays; so does any if `adopted`.
         """
         held = held_rows(index, kept)
+        if not adopted and not cover.missed:
+            made = await self._bound(reservation, place, key, external_id, kept, held)
+            if made is not None:
+                return made
 
         async def work(session: Session) -> Identity:
             rows = await session.run(self._statements.locked_by_key, key=storable(key), **place._asdict())
@@ -111,6 +115,37 @@ class Ledger:
             return identity
 
         return await self._whole(work, cover)
+
+    async def _bound(
+        self,
+        reservation: Reservation,
+        place: Place,
+        key: str,
+        external_id: str | None,
+        kept: Mapping[str, Any],
+        held: list[list[Any]],
+    ) -> Identity | None:
+        """Bind an account whose key nobody ever had, as most are, in one statement; None where it is not like that."""
+        if self._statements.bind is None:
+            return None
+        if external_id is not None:
+            held = [*held, *held_rows([(EXTERNAL_ID, external_id)], ())]
+        try:
+            rows = await self._database.write(
+                self._statements.bind,
+                id=self._minter.mint(*place, key, 0),
+                key=storable(key),
+                external_id=None if external_id is None else storable(external_id),
+                now=microseconds(self._now()),
+                kept=dumped(kept),
+                given=json.dumps(held),
+                backend=place.backend,
+                entity=place.entity,
+                **_reserved(reservation),
+            )
+        except ContendedError:
+            return None
+        return identity_of(place.tenant, rows[0]) if rows else None
 
     async def _insert(
         self,

@@ -108,9 +108,10 @@ async def test_kept_attributes_come_from_the_store_in_one_batch(
 
 
 async def test_changes_cost_a_few_statements(
-    identities: IdentityMap, tenant: str, users: Users, counted: Counting
+    house: House, identities: IdentityMap, tenant: str, users: Users, counted: Counting
 ) -> None:
-    """A touch is one statement, and nothing at all where nothing changes."""
+    """A touch is one statement, and nothing at all where nothing changes; a create is two where the store is elsewhere,
+    with all that is kept, and a few more for a key somebody had before."""
     ada = (await users("ada"))["ada"]
     counted.ran.clear()
     await identities.alter(ada)
@@ -119,7 +120,11 @@ async def test_changes_cost_a_few_statements(
     await identities.alter(ada, touched=False)
     assert counted.ran == []
     await create(identities, tenant, "bob", external_id="e", kept={"a": 1}, index=[("a", "1")])
-    assert len(counted.ran) == 6
+    assert len(counted.ran) == (6 if house.url.startswith("sqlite") else 2)
+    await identities.bury((await users("bob"))["bob"])
+    counted.ran.clear()
+    await create(identities, tenant, "bob", external_id="e", kept={"a": 1}, index=[("a", "1")])
+    assert len(counted.ran) == (6 if house.url.startswith("sqlite") else 7)
 
 
 async def test_a_large_batch_is_cut(identities: IdentityMap, users: Users, counted: Counting) -> None:

@@ -81,4 +81,5 @@ async def test_everything_works_through_a_pooler(pooled: str) -> None:
         again = await three.find("acme", [person.id for person in people])
         assert again[moved.id].key == "moved"
         assert people[1].id not in again
-        assert all(identity.counter == 5 for identity in again.values())
+        # Five changes, and one more where another than the last of them was made last.
+        assert all(identity.kept == {"n": 4} and identity.counter in (5, 6) for identity in again.values())
