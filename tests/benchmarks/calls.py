@@ -223,7 +223,7 @@ def compared(there: Place, ids: list[str]) -> None:
         assert bare == asked * 2, f"{there.kind}, {task}: the gateway calls {asked}, the bare client {bare}"
 
 
-def side_by_side(kind: str, *, calls: int = 1000, rounds: int = ROUNDS) -> list[Result]:
+def side_by_side(kind: str, *, calls: int = 600, rounds: int = ROUNDS) -> list[Result]:
     """Measure the gateway and the bare client in turns."""
     progress = Progress(1 + len(TASKS) * rounds * 2)
     progress.tell(f"{kind}: starting")

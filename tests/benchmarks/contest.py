@@ -23,7 +23,7 @@ from typing import Any
 from load import Load
 
 HERE = Path(__file__).resolve().parent
-ROUNDS, CONNECTIONS = 5, 8
+ROUNDS, CONNECTIONS = 3, 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,7 @@ def _seen(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, dict[str, str
     return status, {name: headers[name] for name in SAME if name in headers}, body
 
 
-def side_by_side(*, people: int = PEOPLE, calls: int = 2000, rounds: int = ROUNDS) -> list[Result]:
+def side_by_side(*, people: int = PEOPLE, calls: int = 1500, rounds: int = ROUNDS) -> list[Result]:
     """Measure the gateway and both floors."""
     progress = Progress(2 + 5 * rounds * 3)
     progress.tell("filling a database")
