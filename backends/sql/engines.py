@@ -48,6 +48,9 @@ def dialect_of(settings: SqlSettings) -> Dialect:
     if kind not in DIALECTS:
         raise SettingsError("url", f"there is no kind of database {kind!r}; known are {', '.join(sorted(DIALECTS))}")
     dialect = DIALECTS[kind]()
+    for name, reason in dialect.lacks.items():
+        if name in settings.model_fields_set and getattr(settings, name):
+            raise SettingsError(name, reason)
     url = dialect.url(sa.make_url(settings.url.get_secret_value()))
     try:
         spoken = url.get_dialect()

@@ -7,6 +7,7 @@ case.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Coroutine, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -31,6 +32,7 @@ class Rehearsal:
 
     def __init__(self, dialect: Any, entity: Entity, secrets: Sequence[Any], *, rows: int = 1) -> None:
         self._dialect = dialect
+        self._names = [column.name for column in entity.key.columns]
         self._key = tuple(_SAMPLES.get(native.python, UNKNOWN) for native in entity.key.natives)
         self._secrets = secrets
         self._rows = rows
@@ -50,7 +52,14 @@ class Rehearsal:
         shown = tuple((name, self._shown(state.parameters[name])) for name in names)
         count = f" -- {len(many)} times" if len(many) > 1 else ""
         self.calls.append(NativeCall(" ".join(state.statement.split()) + count, shown))
-        return _Answer(statement, many, self._rows, self._key)
+        return _Answer(statement, many, self._rows, self._key if self._tells_key(statement) else None)
+
+    def _tells_key(self, statement: Any) -> bool:
+        """Tell whether rows of a statement begin with the key; those of one of the settings' own may."""
+        if not isinstance(statement, sa.Select):
+            return True
+        columns = list(statement.selected_columns)[: len(self._names)]
+        return [getattr(column, "name", None) for column in columns] == self._names
 
     def _shown(self, value: Any) -> Scalar | None:
         if any(type(value) is type(secret) and value == secret for secret in self._secrets):
@@ -63,13 +72,16 @@ class Rehearsal:
 class _Answer:
     """What a statement that was not sent might have answered: as if one row were there."""
 
-    def __init__(self, statement: Any, many: Sequence[Mapping[str, Any]], rows: int, key: tuple[Any, ...]) -> None:
+    def __init__(
+        self, statement: Any, many: Sequence[Mapping[str, Any]], rows: int, key: tuple[Any, ...] | None
+    ) -> None:
         self._values = many[0]
         self._key = key
         self._width = len(statement.selected_columns) if isinstance(statement, sa.Select) else 0
         self._page = "limit" in self._values
         self._rows = rows if self._page else 0
-        self.rowcount = len(many)
+        members = self._values.get("members")
+        self.rowcount = len(members) if isinstance(members, list) else _spelled_out(self._values) or len(many)
         self.inserted_primary_key = key
 
     def first(self) -> Any:
@@ -90,10 +102,17 @@ class _Answer:
         """There is nothing to close."""
 
     def _row(self) -> tuple[Any, ...]:
+        if self._key is None:
+            return (None,) * max(self._width, WIDEST)
         key = [
             value for name, value in self._values.items() if name.startswith("k") and name[1:].isdigit()
         ] or self._key
         return (*key, *[None] * max(self._width - len(key), WIDEST))
+
+
+def _spelled_out(values: Mapping[str, Any]) -> int:
+    """Count the members of several columns that a statement names one by one."""
+    return len({name.partition("_")[0] for name in values if re.fullmatch(r"m\d+_\d+", name)})
 
 
 def rehearsed(work: Coroutine[Any, Any, Any]) -> None:

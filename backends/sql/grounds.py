@@ -137,6 +137,8 @@ class Grounds(Mapping[str, Ground]):
     def _ground(self, settings: EntitySettings, path: str, name: str) -> Ground:
         if settings.values:
             return self._declared(settings, name)
+        if settings.generate is not None and settings.generate.sequence is not None and not self._dialect.sequences:
+            raise SettingsError(f"{path}.generate.sequence", "this kind of database has no sequences")
         source = self.source(settings.table or "", f"{path}.table")
         key = self.key(source, settings.key, f"{path}.key")
         fixed = self.fixed(source, settings.where, f"{path}.where")

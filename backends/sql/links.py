@@ -83,7 +83,10 @@ class Links:
 
             statement = self._statements.get(("claim", found.name, shape), build)
             given = {f"n{index}": value for index, value in enumerate(owner)}
-            changed += (await session.execute(statement, {**given, **bound}, found.places)).rowcount
+            moved = (await session.execute(statement, {**given, **bound}, found.places)).rowcount
+            changed += moved
+            if moved == len(batch):
+                continue
             there = await self._present(session, found, owner, batch)
             if any(_spelled(found, member) not in there for member in batch):
                 raise RejectedError("refers to something that is not there", found.name)

@@ -17,6 +17,7 @@ from tests.backends.harnesses import settings
 from tests.backends.poor import PoorBackend, PoorSettings, PoorSystem
 from tests.backends.rest import systems
 from tests.backends.soap.systems import staff
+from tests.backends.sql.features import feature_table
 
 BACKENDS = Path(__file__).parents[2] / "backends"
 SQL: Mapping[str, Any] = {
@@ -55,7 +56,7 @@ def pages() -> dict[Path, str]:
         "capabilities": capability_table(backends()),
     }, BACKENDS / "memory" / "README.md": {"settings": settings_tables(MemorySettings)},
        BACKENDS / "rest" / "README.md": {"settings": settings_tables(RestSettings)},
-       BACKENDS / "sql" / "README.md": {"settings": settings_tables(SqlSettings)},
+       BACKENDS / "sql" / "README.md": {"settings": settings_tables(SqlSettings), "features": feature_table()},
        BACKENDS / "soap" / "README.md": {"settings": settings_tables(SoapSettings)}}  # fmt: skip
     found = {}
     for path, parts in made.items():

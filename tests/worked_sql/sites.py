@@ -130,13 +130,16 @@ def legacy(name: str) -> str:
 
 def environment(name: str, database: Database, folder: Path) -> dict[str, str]:
     """Give the variables a file refers to."""
+    return {**own(folder), WORKED[name].variable: database.url, "STAFF_COPY_DATABASE": database.url}
+
+
+def own(folder: Path) -> dict[str, str]:
+    """Give the variables every file refers to."""
     return {
         "SCIM_LISTEN": "127.0.0.1:0",
         "SCIM_STORE": f"sqlite:///{folder / 'gateway.db'}",
         "SCIM_ID_KEY": "0123456789abcdef" * 4,
         "SCIM_TOKEN_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
-        WORKED[name].variable: database.url,
-        "STAFF_COPY_DATABASE": database.url,
     }
 
 
@@ -147,11 +150,21 @@ async def serving(
     """Fill a database from the legacy schema, and serve the file as it is, for one kind of client."""
     database = make_database(WORKED[name].kind)
     database.source(legacy(name))
+    text = (CONFIG / f"{name}.yaml").read_text(encoding="utf-8")
+    async with served(text, {**environment(name, database, folder), **more}, database, folder, client) as site:
+        yield site
+
+
+@asynccontextmanager
+async def served(
+    text: str, variables: Mapping[str, str], database: Database, folder: Path, client: str = "default"
+) -> AsyncIterator[Site]:
+    """Serve a configuration for one kind of client."""
     config = folder / "config"
     config.mkdir()
-    (config / "site.yaml").write_bytes((CONFIG / f"{name}.yaml").read_bytes())
+    (config / "site.yaml").write_text(text, encoding="utf-8")
     (config / "client.yaml").write_text(json.dumps({"tenants": {"acme": {"client": client}}}), encoding="utf-8")
-    blueprint = draw(load(config, {**environment(name, database, folder), **more}), Plugins.installed())
+    blueprint = draw(load(config, variables), Plugins.installed())
     logged: list[Mapping[str, Any]] = []
     observation = Observation(recorder(logged), CollectorRegistry())
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": SCIM, "Accept": SCIM}

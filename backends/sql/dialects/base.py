@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, ClassVar
@@ -70,6 +70,11 @@ class Dialect:
     threaded: ClassVar[bool] = False  # the driver works in threads, whose work cannot be cut off
     extra: ClassVar[str] = ""  # of the distribution: what installs the driver, if it does not come along
     isolation: ClassVar[str | None] = "READ COMMITTED"  # of transactions; they lock what they rely on
+
+    sequences: ClassVar[bool] = True  # there are sequences to take keys from
+    lacks: ClassVar[Mapping[str, str]] = {
+        "transaction_pooler": "is for PostgreSQL"
+    }  # settings that do nothing, and why
 
     blocks: bool = False  # the driver in use is none of asyncio's, and works in threads of ours
 

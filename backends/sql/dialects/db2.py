@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import ClassVar
 
 from backends.sql.dialects.base import Dialect
 from backends.sql.faults import Fault, Kind, causes
@@ -28,6 +30,10 @@ class Db2(Dialect):
 
     driver = "db2+ibm_db"
     extra = "db2"
+    lacks: ClassVar[Mapping[str, str]] = {
+        **Dialect.lacks,
+        **dict.fromkeys(("tls", "application_name", "statement_seconds"), "is said in the URL, as the driver names it"),
+    }
     nulls_high = True
     row_values = False
     in_limit = 1000

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -39,6 +40,10 @@ class SqlServer(Dialect):
 
     driver = "mssql+mssqlpython"
     extra = "mssql"
+    lacks: ClassVar[Mapping[str, str]] = {
+        **Dialect.lacks,
+        **dict.fromkeys(("tls", "application_name", "statement_seconds"), "is said in the URL, as the driver names it"),
+    }
     row_values = False
     in_limit = 1000
 

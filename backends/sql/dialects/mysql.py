@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import tzinfo
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
@@ -80,6 +81,7 @@ class MySQL(Dialect):
 
     driver = "mysql+asyncmy"
     extra = "mysql"
+    lacks: ClassVar[Mapping[str, str]] = {**Dialect.lacks, "application_name": "is not told to MariaDB and MySQL"}
     in_limit = 5000
 
     def options(self, settings: SqlSettings, name: str) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -58,6 +58,7 @@ class Postgres(Dialect):
     """PostgreSQL 12 or later."""
 
     driver = "postgresql+asyncpg"
+    lacks: ClassVar[Mapping[str, str]] = {}
     nulls_high = True
     merges_arrays = True
     in_limit = 100_000

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Mapping
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -44,6 +45,11 @@ class SQLite(Dialect):
     """SQLite 3.31 or later."""
 
     driver = "sqlite+aiosqlite"
+    sequences = False
+    lacks: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("tls", "password_file", "application_name", "transaction_pooler", "statement_seconds"),
+        "is for a server, and SQLite is a file",
+    )
     merges = True
     wide_integers = True
     typed = False

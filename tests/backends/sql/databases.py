@@ -127,8 +127,8 @@ def adapted(text: str, kind: str) -> str:
 
 
 @contextmanager
-def mariadb_server(folder: Path) -> Iterator[int]:
-    """Start a MariaDB on a free port and give the port."""
+def mariadb_server(folder: Path, *options: str) -> Iterator[int]:
+    """Start a MariaDB on a free port and give the port; `options` are further ones of the server."""
     install, server = shutil.which("mariadb-install-db"), shutil.which("mariadbd")
     if install is None or server is None:
         raise RuntimeError("no MariaDB: install mariadb-server")
@@ -145,6 +145,7 @@ def mariadb_server(folder: Path) -> Iterator[int]:
             f"--pid-file={folder / 'pid'}", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
             "--performance-schema=OFF", "--skip-log-bin", "--character-set-server=utf8mb4",
             "--collation-server=utf8mb4_general_ci", "--max-connections=200",
+            *options,
         ],
         **quiet,
     )  # fmt: skip

@@ -11,12 +11,28 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backends.contract import Change, Compare, ConflictError, Explains, Introspects, NotFoundError, Op, Query, Sort
-from backends.sql import SettingsError
+from backends.contract import (
+    KEY,
+    Change,
+    Compare,
+    ConflictError,
+    Context,
+    Explains,
+    Introspects,
+    NotFoundError,
+    Op,
+    Query,
+    RejectedError,
+    Sort,
+)
+from backends.sql import SettingsError, SqlBackend, SqlSettings
+from backends.sql.dialects.db2 import Db2
+from backends.sql.dialects.mssql import SqlServer
+from backends.sql.dialects.postgres import Postgres
 from backends.sql.keys import Key
 from backends.sql.natives import native_of
-from tests.backends.sql.databases import Database, Maker
-from tests.backends.sql.staff import SCHEMA, started
+from tests.backends.sql.databases import Database, Maker, kinds
+from tests.backends.sql.staff import ENTITIES, SCHEMA, started
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 SERVERS = ["postgres", pytest.param("mariadb", marks=pytest.mark.needs("mariadbd"))]
@@ -27,10 +43,11 @@ async def logins(backend: Any, where: Any = None) -> list[Any]:
     return [record.fields["login"] for record in page.records]
 
 
-async def test_searches_go_to_a_copy_unless_something_was_just_written(make_database: Maker) -> None:
+@pytest.mark.parametrize("kind", kinds())
+async def test_searches_go_to_a_copy_unless_something_was_just_written(kind: str, make_database: Maker) -> None:
     """A copy answers searches, reads by key do not use it, and for a while after a write nothing does; a copy that is
     not there costs nothing but its help (R-L33)."""
-    original, copy = make_database("sqlite"), make_database("sqlite")
+    original, copy = make_database(kind), make_database(kind)
     for database in (original, copy):
         database.script(SCHEMA)
     copy.run("INSERT INTO person (kind, login, created_by) VALUES ('P', 'copied', 'x')")
@@ -42,7 +59,8 @@ async def test_searches_go_to_a_copy_unless_something_was_just_written(make_data
         assert await logins(backend) == ["fresh"]
         backend._clock = lambda: float("inf")
         assert await logins(backend) == ["copied"]
-    async with started(original, replica="sqlite:////nowhere/at/all.db") as backend:
+    nowhere = {"sqlite": "/nowhere/at/all.db", "postgres": "x@127.0.0.1:9/x", "mariadb": "x@127.0.0.1:9/x"}[kind]
+    async with started(original, replica=f"{original.url.partition('//')[0]}//{nowhere}") as backend:
         assert await logins(backend) == ["fresh"]
 
 
@@ -216,3 +234,96 @@ async def test_a_named_driver_goes_by_sqlalchemys_own_pool(make_database: Maker)
             await backend.delete("people", key)
     assert seen[0] == seen[1]
     assert seen[0][1] == [{"login": "ida", "rate": Decimal("1.50"), "seen": MOMENT, "tags": ("b",), "unit": "Rest"}]
+
+
+REFUSED = [
+    ("sqlite:///x.db", "tls", {}),
+    ("sqlite:///x.db", "password_file", "x"),
+    ("sqlite:///x.db", "application_name", "x"),
+    ("sqlite:///x.db", "transaction_pooler", True),
+    ("sqlite:///x.db", "statement_seconds", 1),
+    ("mysql://x@127.0.0.1/x", "application_name", "x"),
+    ("mysql://x@127.0.0.1/x", "transaction_pooler", True),
+]
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "value"), REFUSED, ids=[f"{url.partition(':')[0]}-{name}" for url, name, _ in REFUSED]
+)
+def test_a_setting_that_would_do_nothing_is_refused_by_check(url: str, name: str, value: Any) -> None:
+    """What a kind of database cannot do is told when the settings are read, and never passed over: somebody relies on
+    it (DESIGN §6)."""
+    with pytest.raises(SettingsError) as raised:
+        SqlBackend(SqlSettings.model_validate({"url": url, "entities": ENTITIES, name: value}), Context("x"))
+    assert raised.value.path == name
+
+
+def test_what_only_the_url_can_say_is_refused_elsewhere() -> None:
+    """Drivers that are told by the URL alone refuse settings they would not hear, encryption before all."""
+    for dialect in (SqlServer(), Db2()):
+        assert {"tls", "statement_seconds", "application_name"} <= dialect.lacks.keys()
+    assert not Postgres().lacks
+
+
+async def test_a_sequence_where_there_are_none_is_refused_by_check(make_database: Maker) -> None:
+    """SQLite has no sequences to take keys from."""
+    database = make_database("sqlite")
+    database.script("CREATE TABLE account (no INTEGER NOT NULL PRIMARY KEY, login VARCHAR(40))")
+    entities = {"accounts": {"table": "account", "key": "no", "generate": {"sequence": "account_no"}}}
+    with pytest.raises(SettingsError, match="no sequences") as raised:
+        async with started(database, entities):
+            pass
+    assert raised.value.path == "entities.accounts.generate.sequence"
+
+
+async def test_times_without_a_zone_are_local(database: Database) -> None:
+    """A time stored without a zone is one of the settings', in summer and in winter, read, written and compared
+    (R-L14)."""
+    database.script("CREATE TABLE account (id {serial}, seen {moment})")
+    database.run("INSERT INTO account (seen) VALUES ('2026-07-01 12:00:00'), ('2026-01-15 08:30:00'), (NULL)")
+    entities = {"accounts": {"table": "account", "key": "id"}}
+    async with started(database, entities, timezone="Europe/Oslo") as backend:
+        page = await backend.search("accounts", Query(frozenset({"seen"}), limit=9))
+        assert [record.fields["seen"] for record in page.records] == [
+            datetime(2026, 7, 1, 10, tzinfo=UTC), datetime(2026, 1, 15, 7, 30, tzinfo=UTC), None
+        ]  # fmt: skip
+        summer = Compare("seen", Op.EQ, datetime(2026, 7, 1, 10, tzinfo=UTC))
+        assert [one.key for one in (await backend.search("accounts", Query(frozenset(), summer, limit=9))).records] == [
+            "1"
+        ]
+        assert (await backend.update("accounts", "3", Change(set={"seen": MOMENT}))).changed
+        assert not (await backend.update("accounts", "3", Change(set={"seen": MOMENT}))).changed
+    ((seen,),) = database.run("SELECT seen FROM account WHERE id = 3")
+    assert str(seen).startswith("2026-02-03 05:05:06")
+
+
+async def test_bytes_fixed_widths_codes_and_several_key_columns(database: Database) -> None:
+    """Binary columns, CHARs that are filled up, names looked up for codes both ways, and keys of two columns with their
+    rows and memberships do what the plainer ones do."""
+    database.script(SCHEMA)
+    async with started(database) as backend:
+        fields = {"login": "ada", "badge": b"\x00\xff", "unit": "Human Resources", "nick": "ADA"}
+        key = (await backend.create("people", fields)).key
+        found = await backend.search(
+            "people", Query(frozenset({"badge"}), Compare("badge", Op.EQ, b"\x00\xff"), limit=9)
+        )
+        assert [record.fields["badge"] for record in found.records] == [b"\x00\xff"]
+        assert (await backend.update("people", key, Change(set={"unit": "Computing"}))).changed
+        with pytest.raises(RejectedError):
+            await backend.update("people", key, Change(set={"unit": "Nowhere"}))
+        ((unit,),) = database.run("SELECT unit_code FROM person WHERE login = 'ada'")
+        assert str(unit).rstrip() == "IT"
+        roles = ({"role_name": "admin", "rank_no": 1},)
+        made = [
+            (await backend.create("accounts", {"site": site, "no": 1, "login": site, "roles": roles})).key
+            for site in ("NW", "HQ")
+        ]
+        assert made == ["NW|1", "HQ|1"]
+        club = (await backend.create("clubs", {"name": "chess", "members": tuple(made)})).key
+        assert (await backend.update("clubs", club, Change(remove={"members": ("NW|1",)}))).changed
+        assert (await backend.get("accounts", "HQ|1", frozenset({"clubs"}))).fields == {"clubs": ("chess",)}
+        await backend.delete("accounts", "NW|1")
+        left = await backend.search("accounts", Query(frozenset({"login"}), Compare(KEY, Op.IN, tuple(made)), limit=9))
+        assert [record.key for record in left.records] == ["HQ|1"]
+    assert database.run("SELECT login, no FROM account") == [("HQ", 1)]
+    assert database.run("SELECT role_name, rank_no FROM account_role") == [("admin", 1)]

@@ -476,3 +476,19 @@ async def test_names_may_hold_blanks_points_and_capitals(database: Database) -> 
         await backend.delete("people", key)
         counts = ('SELECT COUNT(*) FROM "In.Team"', 'SELECT COUNT(*) FROM "Tel No"')
         assert [database.run(count.replace('"', quote)) for count in counts] == [[(0,)], [(0,)]]
+
+
+async def test_what_would_be_written_into_such_shapes_can_be_shown(database: Database) -> None:
+    """Explain shows the statements for memberships in columns and entries of maps too, though it sees no row
+    (promise 9)."""
+    database.script(COLUMN + "CREATE TABLE account (id {serial}, prefs VARCHAR(200), roles VARCHAR(20))")
+    fields = {
+        "tel": {"column": "prefs", "entry": {"format": "json", "path": "tel"}}, "roles": {"packed": ","}
+    }  # fmt: skip
+    async with started(database, {**CREWS, "accounts": {"table": "account", "key": "id", "fields": fields}}) as backend:
+        joined = backend.explain("crews", "update", "1", Change(add={"members": ("7", "8")}))
+        assert [call.text.split()[0] for call in joined] == ["SELECT", "UPDATE"]
+        changed = backend.explain("accounts", "update", "1", Change(set={"tel": "12"}, add={"roles": ("a",)}))
+        assert [call.text.split()[0] for call in changed] == ["SELECT", "SELECT", "UPDATE"]
+        assert dict(changed[-1].values)["b_prefs"] == '{"tel":"12"}'
+    assert database.run("SELECT COUNT(*) FROM account") == [(0,)]
