@@ -159,10 +159,10 @@ class Resolver:
                 found.update(reference for reference in members if reference.value in there)
                 continue
             keys = [str(reference.value) for reference in members]
-            there = {record.key for record in await self._fetch(call, served, KEY, keys, show)}
-            # Who is not there any more, and was not missed yet, is still shown.
-            rest = [] if show else [key for key in keys if key not in there]
-            known = await self.identify(call, served, rest, mint=False) if rest else {}
+            # Who is known is shown, also who is not there any more and was not missed yet; but not without a name.
+            known = {} if show else await self.identify(call, served, keys, mint=False)
+            rest = [key for key in keys if key not in known]
+            there = {record.key for record in await self._fetch(call, served, KEY, rest, show)} if rest else ()
             found.update(one for one in members if str(one.value) in there or str(one.value) in known)
         return frozenset(found)
 
