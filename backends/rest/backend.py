@@ -131,6 +131,10 @@ class RestBackend(WritableBackend[RestSettings]):
             raise UnsupportedError("records have no versions")
         return await served.writing.update(key, change, expect)
 
+    def renamed(self, entity: str, key: str, change: Change) -> str:
+        served = self._served.get(entity)
+        return key if served is None else served.entity.renamed(key, change.set)
+
     async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
         served = self._find(entity)
         if expect is not None and not served.capabilities.versions:

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.contract import BackendError, Field, NotFoundError, RejectedError, Row, UnavailableError, Value, Write
+from backends.contract import (
+    BackendError,
+    Field,
+    Fields,
+    NotFoundError,
+    RejectedError,
+    Row,
+    UnavailableError,
+    Value,
+    Write,
+)
 from backends.kit.evaluate import rows
 from backends.kit.paths import Name, Path, listed
 from backends.kit.wire import TYPES, Wire, WireError
@@ -185,6 +195,18 @@ class Entity:
     def key_of(self, document: Any) -> str:
         """Read a record's key; raise as `key_at` does."""
         return key_at(self.key, document)
+
+    def renamed(self, key: str, values: Fields) -> str:
+        """Tell the key of a record once fields are set: another one if one of them lies where the key does."""
+        for name, value in values.items():
+            found = self.fields.get(name)
+            if found is None or found.column.path.steps != self.key.steps or value is None:
+                continue
+            try:
+                return self.key_of(found.place({}, value, whole=False))
+            except BackendError:
+                return key  # it will be refused
+        return key
 
     def sent(self, key: str) -> str | int:
         """Give a key as it is sent; raise `NotFoundError` for what can be none."""

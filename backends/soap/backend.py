@@ -101,6 +101,10 @@ class SoapBackend(WritableBackend[SoapSettings]):
     async def update(self, entity: str, key: str, change: Change, *, expect: str | None = None) -> Outcome:
         return await self._find(entity).writing.update(key, change, expect=expect)
 
+    def renamed(self, entity: str, key: str, change: Change) -> str:
+        served = (self._served or {}).get(entity)
+        return key if served is None else served.reading.entity.renamed(key, change.set)
+
     async def delete(self, entity: str, key: str, *, expect: str | None = None) -> None:
         await self._find(entity).writing.delete(key, expect=expect)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.contract import BackendError, Capabilities, Field, Op, Value
+from backends.contract import BackendError, Capabilities, Field, Fields, Op, Value
 from backends.kit.paths import Path, listed
 from backends.kit.templates import Text
 from backends.soap.call_settings import Constant, FilterSettings, KeySettings, PagingSettings, QuerySettings
@@ -122,6 +122,20 @@ class Entity:
         if key is None:
             raise BackendError("the system gave a record without a key")
         return key.strip() if self.numbered else key
+
+    def renamed(self, key: str, values: Fields) -> str:
+        """Tell the key of a record once fields are set: another one if one of them lies where the key does."""
+        for name, value in values.items():
+            found = self.fields.get(name)
+            if found is None or found.apart or found.column.path.steps != self.key.steps or value in (None, ""):
+                continue
+            document: dict[str, Any] = {}
+            try:
+                found.place(document, value)
+                return self.key_of(document)
+            except BackendError:
+                return key  # it will be refused
+        return key
 
     def has(self, document: Any) -> bool:
         """Tell whether a document is a record of this entity: no placeholder, and not excluded by the settings."""

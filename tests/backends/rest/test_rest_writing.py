@@ -18,7 +18,7 @@ from backends.contract import (
     UnavailableError,
     UnfinishedError,
 )
-from tests.backends.rest.small import described, scripted
+from tests.backends.rest.small import built, described, scripted
 
 
 class Keeper:
@@ -494,3 +494,14 @@ async def test_the_base_url_proves_that_the_system_is_there(status: int, alive: 
                         await backend.ping()
         finally:
             await loose.stop()
+
+
+async def test_another_key_is_foretold_where_the_key_is_a_field() -> None:
+    """A name that is the key moves the record, in the letters the system uses; nothing else does (R-L1)."""
+    fields = {"login": {"required": True, "letters": "lower"}, "note": {}, "grade": {"type": "int"}}
+    backend = built("http://127.0.0.1:9", described(key="login", fields=fields))
+    assert backend.renamed("people", "ann", Change(set={"login": "Bea"})) == "bea"
+    assert backend.renamed("people", "ann", Change(set={"note": "n"})) == "ann"
+    assert backend.renamed("people", "ann", Change(set={"login": None})) == "ann"
+    assert backend.renamed("people", "ann", Change(set={"login": 7})) == "ann"
+    assert backend.renamed("nobody", "ann", Change(set={"login": "Bea"})) == "ann"

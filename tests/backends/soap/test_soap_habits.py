@@ -573,3 +573,16 @@ async def test_a_short_part_is_the_last_only_where_the_settings_say_so(server: S
                 page = await backend.search("people", Query(LOGIN, limit=3, cursor=cursor))
                 found, cursor, begun = found + len(page.records), page.cursor, True
             assert found == expected
+
+
+async def test_another_key_is_foretold_where_the_key_is_a_field(server: StaffServer) -> None:
+    """A name that is the key moves the record; nothing else does (R-L1)."""
+    settings = systems.staff(server.url)
+    people = settings["entities"]["people"]
+    people["key"] = people["fields"]["login"].get("path", "login")
+    async with opened(settings) as backend:
+        assert backend.renamed("people", "ann", Change(set={"login": "bea"})) == "bea"
+        assert backend.renamed("people", "ann", Change(set={"note": "n"})) == "ann"
+        assert backend.renamed("people", "ann", Change(set={"login": ""})) == "ann"
+        assert backend.renamed("nobody", "ann", Change(set={"login": "bea"})) == "ann"
+    assert backend.renamed("people", "ann", Change(set={"login": "bea"})) == "ann"
