@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -88,6 +89,18 @@ class Site:
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Look into the legacy database, past the gateway."""
         return self.database.run(statement)
+
+
+async def overtaken(site: Site, path: str, body: Any, etag: str, change: str) -> int:
+    """Replace a resource while somebody else, who holds its row, is about to commit a change of it; give the status."""
+    async with site.database.holding(change) as waiting:
+        late = asyncio.ensure_future(site.send("PUT", path, body, {"If-Match": etag}))
+        async with asyncio.timeout(20):
+            while not await waiting():
+                assert not late.done(), late.result()
+                await asyncio.sleep(0.01)
+    status, _ = await late
+    return status
 
 
 def user(login: str, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.sql.databases import Maker
-from tests.worked_sql.sites import Site, group, member, serving, user
+from tests.worked_sql.sites import Site, group, member, overtaken, serving, user
 
 pytestmark = pytest.mark.needs("mariadbd")
 
@@ -151,6 +151,12 @@ async def test_a_change_by_a_page_is_noticed(site: Site) -> None:
     status, _ = await site.send("PUT", f"/Users/{ana['id']}", body, {"If-Match": ana["meta"]["version"]})
     assert status == 412
     assert users(site)[0][1] == "Anna"
+    # Even where that happens between the gateway's look and its write.
+    ana = await site.done("GET", f"/Users/{ana['id']}")
+    change = "UPDATE portal_user SET first = 'Anne' WHERE uid = 1"
+    body = {**ana, "name": {"givenName": "Late", "familyName": "Lima"}}
+    assert await overtaken(site, f"/Users/{ana['id']}", body, ana["meta"]["version"], change) == 412
+    assert users(site)[0][1] == "Anne"
 
 
 def _is_hash_of(secret: str, stored: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.sql.databases import Maker
-from tests.worked_sql.sites import ENTERPRISE, Site, group, legacy, member, serving, user
+from tests.worked_sql.sites import ENTERPRISE, Site, group, legacy, member, overtaken, serving, user
 
 FILE = [
     (1, "Vera", "VERA", "Vera Moe", "Board", None, "OSL", None, None, [], False, "sheet"),
@@ -183,6 +183,12 @@ async def test_a_change_by_somebody_else_is_noticed(site: Site) -> None:
     status, _ = await site.send("PUT", f"/Users/{ivo['id']}", body, {"If-Match": ivo["meta"]["version"]})
     assert status == 412
     assert rows(site)[1][3] == "By hand"
+    # Even where that happens between the gateway's look and its write.
+    ivo = await site.done("GET", f"/Users/{ivo['id']}")
+    change = """UPDATE staff."Person File" SET site = 'OSL' WHERE no = 2"""
+    body = {**ivo, "displayName": "Late"}
+    assert await overtaken(site, f"/Users/{ivo['id']}", body, ivo["meta"]["version"], change) == 412
+    assert rows(site)[1][3:7] == ("By hand", "Sales", "Day", "OSL")
 
 
 async def test_the_copy_answers_searches(make_database: Maker, tmp_path: Path) -> None:

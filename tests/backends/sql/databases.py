@@ -9,9 +9,9 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,33 @@ class Database:
             return
         with ThreadPoolExecutor(1) as pool:
             pool.submit(lambda: asyncio.run(self._source(text))).result(60)
+
+    @asynccontextmanager
+    async def holding(self, statement: str) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+        """Run a statement in a transaction that is committed at the end of the block; gives what tells whether somebody
+        waits for it."""
+        if self.kind == "postgres":
+            asked = (
+                "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            connection = await asyncpg.connect(self.url)
+            try:
+                async with connection.transaction():
+                    await connection.execute(statement)
+                    yield lambda: asyncio.to_thread(lambda: self.run(asked) != [(0,)])
+            finally:
+                await connection.close()
+            return
+        maria = await self._connected()
+        try:
+            async with maria.cursor() as cursor:
+                await cursor.execute("BEGIN")
+                await cursor.execute(statement)
+                asked = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+                yield lambda: asyncio.to_thread(lambda: self.run(asked) != [(0,)])
+                await cursor.execute("COMMIT")
+        finally:
+            await maria.ensure_closed()
 
     async def _source(self, text: str) -> None:
         if self.kind == "postgres":
