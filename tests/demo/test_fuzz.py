@@ -161,8 +161,8 @@ async def test_nothing_grows(demo: Demo, record_property: Any) -> None:
         gc.collect()
         counts.append(len(gc.get_objects()))
     record_property("told", f"fuzzed growth: {ROUNDS * ROUND} cases, objects after each {ROUND}: {counts}")
-    # Caches fill in the first rounds; one thing kept of each request would be as many as there were in the last ones.
-    assert counts[-1] - counts[-LAST - 1] < LAST * ROUND
+    # Caches fill slowly, by an object or two for each new filter; a request that is kept is dozens of objects.
+    assert counts[-1] - counts[-LAST - 1] < 4 * LAST * ROUND
 
 
 async def served(demo: Demo) -> str:
