@@ -281,6 +281,7 @@ def identities(
         settings.store.url.get_secret_value(),
         id_key=settings.store.id_key.get_secret_value().encode("utf-8"),
         cache=settings.cache.get_secret_value(),
+        cache_kept=settings.store.cache_kept,
         observer=observer,
         auto_upgrade=upgrade,
         spans=spans,

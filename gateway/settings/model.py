@@ -94,6 +94,11 @@ class StoreSettings(Model):
         min_length=32,
         description="What ids are derived with: a secret, never to be changed; `openssl rand -hex 32` makes one.",
     )
+    cache_kept: bool = Field(
+        False,
+        description="Whether the shared cache may hold what the gateway keeps of accounts, which is personal data: "
+        "then a read that finds them there does not ask the store.",
+    )
 
 
 class BreakerSettings(Model):

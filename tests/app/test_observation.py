@@ -7,10 +7,13 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
+import pytest
+from redis import Redis as SyncRedis
+
 from backends.contract import Query
 from backends.memory import MemoryBackend
 from backends.pools import Pool
-from tests.app.conftest import Document, Served
+from tests.app.conftest import USER_URN, Document, Served
 from tests.services import Redis
 
 Serving = Callable[..., AbstractAsyncContextManager[Served]]
@@ -64,6 +67,27 @@ async def test_a_cache_that_fails_is_told(serving: Serving, document: Document, 
         await until(0.0)
         own_valkey.start()
         await until(1.0)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+async def test_what_is_kept_is_cached_where_the_settings_say_so(
+    serving: Serving, document: Document, valkey: str, allowed: bool
+) -> None:
+    """A nickname no system has a place for is in Redis only if `cache_kept` allows it, and comes back either way."""
+    document["cache"] = valkey
+    document["store"]["cache_kept"] = allowed
+    document["tenants"]["acme"]["resources"]["User"]["unmapped"] = "keep"
+    async with serving(document) as served:
+        body = {"schemas": [USER_URN], "userName": "ada", "active": True, "nickName": "Marked-Countess"}
+        _, made, _ = await served.send("POST", "acme", body=body)
+        there: list[bytes] = []
+        with SyncRedis.from_url(valkey) as client:
+            async with asyncio.timeout(20):
+                while not there or (allowed and not any(b"Marked-Countess" in value for value in there)):
+                    assert (await served.send("GET", "acme", f"/Users/{made['id']}"))[1]["nickName"] == body["nickName"]
+                    there = [client.get(name) or b"" for name in client.scan_iter("acme:*")]
+        assert any(b"Marked-Countess" in value for value in there) == allowed
+        assert (await served.send("GET", "acme", f"/Users/{made['id']}"))[1]["nickName"] == body["nickName"]
 
 
 class Pooling(MemoryBackend):
