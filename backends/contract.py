@@ -193,8 +193,8 @@ class Capabilities:
     filters: Mapping[str, Mapping[tuple[Op, bool], Match]] = dataclasses.field(default_factory=dict)
     logic: frozenset[str] = frozenset()  # which of and, or, not, any_row may combine them
     sort: frozenset[str] = frozenset()  # what `Query.sort` may name besides the key
-    offset: bool = False  # whether `Query.offset` may exceed 0
-    total: bool = False  # whether `Query.total` may be true
+    offset: bool = False  # whether `Query.offset` may exceed 0; refused where much would be read to skip in a filter's
+    total: bool = False  # whether `Query.total` may be true; refused where much would be read to count a filter's
     deltas: frozenset[str] = frozenset()  # fields whose `add` and `remove` cost what the delta costs
     versions: bool = False  # records carry one, and `expect` is honoured
     atomic: bool = False  # a change is applied whole or not at all

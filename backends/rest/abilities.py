@@ -97,7 +97,5 @@ def _offset(entity: Entity) -> bool:
 
 
 def _total(entity: Entity) -> bool:
-    """Tell whether matches can be counted: by the list, and by each filter with a list of its own."""
-    if entity.listing is None or not entity.listing.counts or entity.where:
-        return False
-    return all(item.listing.counts or item.listing.whole or item.one for item in entity.filters if item.exact)
+    """Tell whether the list counts; what a filter finds is counted here where its own call does not."""
+    return entity.listing is not None and entity.listing.counts and not entity.where

@@ -80,6 +80,16 @@ class Listing:
         paging = self.settings.paging
         return min(limit, paging.size) if paging.style in ("offset", "marker") else paging.size
 
+    def within(self, position: Position | None, elements: list[Any], place: int) -> tuple[Position | None, int]:
+        """Say where a place inside a part is: a position, and how many to skip behind it. Where the size of a part
+        depends on what is wanted there is nothing to skip, for the next part is another one."""
+        match self.settings.paging.style:
+            case "offset":
+                return int(position or 0) + place, 0
+            case "marker":
+                return self._mark(elements[place - 1]), 0
+        return position, place
+
     async def part(self, exchange: Exchange, values: Values, position: Position | None, size: int) -> Part:
         """Read one part."""
         style = self.settings.paging.style
@@ -155,7 +165,10 @@ class Listing:
                 return None if total is not None and end >= total else end
             case "page":
                 return int(position or 0) + 1
-        found = self.marker.read(elements[-1])
+        return self._mark(elements[-1])
+
+    def _mark(self, element: Any) -> Position:
+        found = self.marker.read(element)
         if found is None or isinstance(found, dict | list | bool):
             raise BackendError("the system gave a record without the mark to go on from")
         return found if isinstance(found, int) else str(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backends.contract import (
@@ -14,18 +14,23 @@ from backends.contract import (
     Page,
     Query,
     Record,
+    Sort,
     UnavailableError,
     UnsupportedError,
 )
 from backends.kit.paging import decode, encode, page
 from backends.kit.queries import admit
 from backends.kit.together import together
+from backends.kit.windows import Looked, window
 from backends.rest.calls import UnfitValueError
 from backends.rest.exchange import Exchange
 from backends.rest.links import Links
 from backends.rest.model import Entity, key_at
 from backends.rest.paging import Listing, Position
 from backends.rest.questions import ByKeys, ByList, Plan, plan
+
+COLLECTED = 10_000
+"""So many records of lists that come in parts are held at most, where they must be ordered here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +101,11 @@ class Reading:
         chosen = plan(entity, query.where)
         if not isinstance(chosen.source, ByKeys) and len(chosen.source) == 1:
             (source,) = chosen.source
-            sure = chosen.trusted or not (query.total or query.offset)
-            if not source.one and not source.listing.whole and sure:
-                return await self._paged(query, chosen, source)
+            if not source.one and not source.listing.whole:
+                if _answers(query, chosen, source):
+                    return await self._paged(query, chosen, source)
+                if query.sort == Sort():
+                    return await self._cut(query, chosen, source)
         return await self._collected(query, chosen)
 
     async def _collected(self, query: Query, chosen: Plan) -> Page:
@@ -110,7 +117,7 @@ class Reading:
         if isinstance(chosen.source, ByKeys):
             natives = await self._by_keys(chosen.source.keys)
         else:
-            natives = list({native.key: native async for native in self._natives(chosen.source)}.values())
+            natives = await self._bounded(chosen.source)
         records = [self.light(native, light) for native in natives]
         by_key = {native.key: native for native in natives}
         found = page(
@@ -119,6 +126,46 @@ class Reading:
         )
         whole = await self._whole([by_key[record.key] for record in found.records], query.fields)
         return Page(whole, found.total, found.cursor)
+
+    async def _bounded(self, sources: Iterable[ByList]) -> list[Native]:
+        """Hold all that several lists have, each record once: no more of what comes in parts than is looked through."""
+        sources, found = tuple(sources), dict[str, Native]()
+        parts = any(not source.one and not source.listing.whole for source in sources)
+        async for native in self._natives(sources):
+            found[native.key] = native
+            if parts and len(found) > COLLECTED:
+                raise UnsupportedError("too many records would be held to order them or to count them")
+        return list(found.values())
+
+    async def _cut(self, query: Query, chosen: Plan, source: ByList) -> Page:
+        """Skip and count what the system can neither skip nor count: its answer is read from the beginning."""
+        listing = source.listing
+        size = listing.size(listing.settings.paging.size)
+
+        async def part(cursor: str | None) -> Looked[Native]:
+            position, _, mark = self._begin(replace(query, cursor=cursor, offset=0), listing, size)
+            one = await listing.part(self._exchange, source.values, position, size)
+            ends = _ends(listing, one.elements)
+            if mark is not None and ends == mark:
+                raise BackendError("the system ignores how its list is paged")
+            shown = await self._each(one.elements, listing)
+            kept = [
+                native if native is not None and chosen.test(self.light(native, chosen.needed)) else None
+                for native in shown
+            ]
+            following = None if one.following is None else encode(one.following, 0, ends)
+            return Looked(kept, lambda place: encode(*listing.within(position, one.elements, place), None), following)
+
+        try:
+            if query.cursor is not None:
+                # The count is that of the whole search; the page goes on where the last one ended.
+                whole = await window(part, replace(query, cursor=None, limit=0))
+                shown = await self._paged(replace(query, total=False), chosen, source)
+                return replace(shown, total=whole.total)
+            found = await window(part, query)
+        except UnfitValueError:
+            return Page((), 0 if query.total else None)
+        return Page(await self._whole(found.items, query.fields), found.total, found.cursor)
 
     async def _natives(self, sources: Iterable[ByList]) -> AsyncIterator[Native]:
         for source in sources:
@@ -150,7 +197,7 @@ class Reading:
             if sort.ignore_case or source.listing is not self._entity.listing:
                 raise UnsupportedError(f"cannot sort by {sort.field} here")
             listing = self._entity.sorts[sort.field]
-        position, skip, mark = self._begin(query, listing.numbered, listing.size(query.limit))
+        position, skip, mark = self._begin(query, listing, listing.size(query.limit))
         try:
             part = await listing.part(self._exchange, values, position, listing.size(query.limit))
         except UnfitValueError:
@@ -173,7 +220,7 @@ class Reading:
         total = part.total if query.total else None
         return Page(await self._whole(natives, query.fields), total, cursor)
 
-    def _begin(self, query: Query, numbered: bool, size: int) -> tuple[Position | None, int, Any]:
+    def _begin(self, query: Query, listing: Listing, size: int) -> tuple[Position | None, int, Any]:
         if query.cursor is not None:
             position, skip, mark = decode(query.cursor, 3)
             if not isinstance(skip, int) or not isinstance(position, int | str | None):
@@ -181,23 +228,25 @@ class Reading:
             return position, skip, mark
         if not query.offset:
             return None, 0, None
-        assert numbered
-        assert self._entity.listing is not None
-        if self._entity.listing.settings.paging.style == "offset":
+        assert listing.numbered
+        if listing.settings.paging.style == "offset":
             return query.offset, 0, None
         number, skip = divmod(query.offset, size)
         return number, skip, None
 
     async def _visible(self, elements: list[Any], listing: Listing) -> list[Native]:
-        """Make records of a list's elements, read one by one where the list is thin; leave out what is excluded, and
-        what was deleted meanwhile."""
+        """Make records of a list's elements; leave out what is excluded, and what was deleted meanwhile."""
+        return [native for native in await self._each(elements, listing) if native is not None]
+
+    async def _each(self, elements: list[Any], listing: Listing) -> list[Native | None]:
+        """Make a record of each element, read one by one where the list is thin; None for what is not to be seen."""
         entity = self._entity
         if listing.settings.thin:
-            return await self._by_keys(key_at(listing.key, element) for element in elements)
+            keys = [key_at(listing.key, element) for element in elements]
+            return await together(self._maybe, keys, at_once=self._exchange.at_once)
         return [
-            Native(entity.key_of(element), element, entity.version_of(element, {}))
+            Native(entity.key_of(element), element, entity.version_of(element, {})) if entity.visible(element) else None
             for element in elements
-            if entity.visible(element)
         ]
 
     async def _by_keys(self, keys: Iterable[str]) -> list[Native]:
@@ -224,6 +273,15 @@ class Reading:
             if native.key == key:
                 return native
         raise NotFoundError("there is no such record")
+
+
+def _answers(query: Query, chosen: Plan, source: ByList) -> bool:
+    """Tell whether the system's own list answers a query: where it is to skip or count, only one that can, and only of
+    what it finds exactly."""
+    if not query.total and not query.offset:
+        return True
+    able = (source.listing.counts or not query.total) and (source.listing.numbered or not query.offset)
+    return chosen.trusted and able
 
 
 def _ends(listing: Listing, elements: list[Any]) -> str | None:

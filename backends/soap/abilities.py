@@ -11,12 +11,9 @@ def abilities(entity: EntitySettings) -> Capabilities:
     """Work out the capabilities of an entity."""
     lists = [one for one in (entity.list, *(item.call for item in entity.filters)) if one is not None]
     whole = entity.list is not None and all(one.paging.by == "none" for one in lists)
-    counted = (
-        not whole
-        and entity.list is not None
-        and entity.list.paging.by == "offset"
-        and not (entity.where or entity.skip or entity.filters)
-    )
+    # What a filter finds is cut and counted here where its own call does neither: only the list must do it itself.
+    everything = entity.list is not None and entity.list.paging.by == "none"
+    parted = entity.list is not None and entity.list.paging.by == "offset" and not (entity.where or entity.skip)
     single = frozenset(name for name, field in entity.fields.items() if not field.many and field.links is None)
     logic = set()
     if entity.list is not None and entity.list.query is not None:
@@ -33,8 +30,8 @@ def abilities(entity: EntitySettings) -> Capabilities:
         filters=_filters(entity),
         logic=frozenset(logic),
         sort=single if whole else frozenset(),
-        offset=whole or counted,
-        total=whole or (counted and entity.list is not None and entity.list.total is not None),
+        offset=everything or parted,
+        total=everything or (parted and entity.list is not None and entity.list.counts),
         deltas=frozenset(
             name
             for name, field in entity.fields.items()

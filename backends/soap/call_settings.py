@@ -242,6 +242,11 @@ class ListSettings(CallSettings):
         "members of something. Who is found several times is there once.",
     )
 
+    @property
+    def counts(self) -> bool:
+        """Whether an answer tells how many match in all."""
+        return self.total is not None or (self.paging.handle is not None and self.paging.handle.count is not None)
+
     @model_validator(mode="after")
     def _fits(self) -> ListSettings:
         if self.each is not None and self.paging.by != "none":

@@ -48,6 +48,11 @@ class Lister:
         """Whether one answer has all there is."""
         return self.paging.by == "none"
 
+    @property
+    def counts(self) -> bool:
+        """Whether an answer tells how many match in all."""
+        return self.total is not None or (self.handle is not None and self.handle.count is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class FilterPlan:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from backends.contract import (
     KEY,
+    And,
     BackendError,
     Compare,
     Filter,
+    Match,
     NotFoundError,
     Op,
     Page,
@@ -21,15 +24,15 @@ from backends.contract import (
     Value,
 )
 from backends.kit.evaluate import compile_filter, fields_of
-from backends.kit.paging import decode, encode, page
-from backends.kit.paths import Path
+from backends.kit.paging import encode, page
 from backends.kit.queries import admit
 from backends.kit.together import together
+from backends.kit.windows import Looked, window
 from backends.soap.calls import Call
 from backends.soap.client import Reply, SoapClient
-from backends.soap.documents import DocumentError, scalar
 from backends.soap.envelopes import UnfitError, check
 from backends.soap.model import Entity, Lister
+from backends.soap.positions import counted, everything, list_answers, page_number, place_in, position, told, within
 from backends.soap.questions import Question, question
 
 ASIDE = 1000
@@ -99,7 +102,7 @@ class Reading:
         """Read a page; raise `UnsupportedError` for what the settings did not declare."""
         entity = self.entity
         self.check(query.fields)
-        admit(query, entity.capabilities)
+        match = admit(query, entity.capabilities)
         asked = question(query.where, entity)
         for name in asked.unreadable:
             raise RejectedError("the value has a character that XML cannot carry", name)
@@ -107,7 +110,15 @@ class Reading:
             return Page((), 0 if query.total else None)
         if asked.lister.whole or asked.several:
             return await self._whole(query, asked)
-        return await self._part(query, asked)
+        if query.sort.descending:
+            raise UnsupportedError("the system has an order of its own")
+        # One condition of several finds more than all of them; a query text says them all.
+        exact = match is Match.EXACT and (not isinstance(query.where, And) or "@query" in asked.values[0])
+        if list_answers(query, asked.lister, exact=exact):
+            found = await self._part(query, asked)
+            if found is not None:
+                return found
+        return await self._sliced(query, asked)
 
     def check(self, fields: Iterable[str]) -> None:
         """Refuse fields there are not."""
@@ -134,7 +145,7 @@ class Reading:
         plan = self.entity.filters.get((KEY, Op.EQ, False))
         if plan is None or not key:
             assert self.entity.list is not None
-            async for document in self._all(self.entity.list, _every(self.entity.list)):
+            async for document in self._all(self.entity.list, everything(self.entity.list)):
                 yield document
             return
         asked = question(Compare(KEY, Op.EQ, key), self.entity)
@@ -169,33 +180,62 @@ class Reading:
         found = page(records, inner, order=int if entity.numbered else str)
         return found, [known[record.key] for record in found.records]
 
-    async def _part(self, query: Query, asked: Question) -> Page:
-        """Answer with a part of what the system finds part by part, in its own order."""
-        entity = self.entity
+    async def _part(self, query: Query, asked: Question) -> Page | None:
+        """Answer with a part of what the system finds part by part, in its own order; None if it was to skip or to
+        count and finds what was not asked for, or tells no count."""
         lister, (values,) = asked.lister, asked.values
-        if query.sort.descending:
-            raise UnsupportedError("the system has an order of its own")
+        documents, cursor, total = await self._read(lister, values, query)
+        if query.total and total is None:
+            return None
+        matching = await self._matching(query.where, lister, documents)
+        kept = [document for document in matching if document is not None]
+        if query.where is not None and len(kept) < len(documents) and (query.total or query.offset):
+            return None
+        return Page(await self._records(kept, query.fields), total if query.total else None, cursor)
+
+    async def _sliced(self, query: Query, asked: Question) -> Page:
+        """Skip and count what the system can neither skip nor count: its answer is read from the beginning."""
+        lister, (values,) = asked.lister, asked.values
+
+        async def part(cursor: str | None) -> Looked[Any]:
+            ask = Query(frozenset(), limit=lister.paging.size, cursor=cursor)
+            documents, following, _ = await self._read(lister, values, ask)
+            matching = await self._matching(query.where, lister, documents)
+            return Looked(matching, lambda place: within(lister, cursor, place), following)
+
+        if query.cursor is not None:
+            # The count is that of the whole search; the page goes on where the last one ended.
+            whole = await window(part, replace(query, cursor=None, limit=0))
+            shown = await self._part(replace(query, total=False), asked)
+            assert shown is not None
+            return replace(shown, total=whole.total)
+        found = await window(part, query)
+        return Page(await self._records(found.items, query.fields), found.total, found.cursor)
+
+    async def _read(
+        self, lister: Lister, values: Mapping[str, Any], query: Query
+    ) -> tuple[list[Any], str | None, int | None]:
         if lister.paging.by == "offset":
-            documents, cursor, total = await self._by_offset(lister, values, query)
-        else:
-            documents, cursor = await self._by_page(lister, values, query)
-            total = None
-        again = self._again(query.where)
-        test = compile_filter(again)
-        needed = frozenset(self._looked_at(again))
+            return await self._by_offset(lister, values, query)
+        return *await self._by_page(lister, values, query), None
+
+    async def _matching(self, where: Filter | None, lister: Lister, documents: list[Any]) -> list[Any]:
+        """Look through documents: None stands for what is no match, or no record."""
+        entity, again = self.entity, self._again(where)
+        test, needed = compile_filter(again), frozenset(self._looked_at(again))
         if lister.thin:
             documents = await self._thick(documents)
-        records = [
+        return [
             document
-            for document in documents
             if entity.has(document) and test(Record(entity.key_of(document), entity.read(document, needed)))
+            else None
+            for document in documents
         ]
-        return Page(await self._records(records, query.fields), total if query.total else None, cursor)
 
     async def _by_offset(
         self, lister: Lister, values: Mapping[str, Any], query: Query
     ) -> tuple[list[Any], str | None, int | None]:
-        start = query.offset if query.cursor is None else _position(query.cursor, 1)[0]
+        start = query.offset if query.cursor is None else position(query.cursor, 1)[0]
         count = min(lister.paging.size, query.limit)
         found, total = await self._window(lister, values, start, count)
         after = start + len(found)
@@ -211,12 +251,12 @@ class Reading:
         values = {**values, "@offset": str(paging.first + start), "@limit": str(count)}
         if handle is None:
             reply = await self.call(lister.call, values)
-            return self._found(lister, reply)[:count], _number(lister.total, reply)
+            return self._found(lister, reply)[:count], counted(lister.total, reply)
         opened = await self.call(handle.open, values)
-        name = _scalar(handle.at, opened)
+        name = told(handle.at, opened)
         if name is None:
             raise BackendError("the system gave no handle")
-        total = _number(handle.count, opened)
+        total = counted(handle.count, opened)
         try:
             if total is not None and start >= total:
                 return [], total
@@ -224,13 +264,13 @@ class Reading:
         finally:
             if handle.close is not None:
                 await self.call(handle.close, {**values, "@handle": name})
-        return self._found(lister, reply)[:count], total if total is not None else _number(lister.total, reply)
+        return self._found(lister, reply)[:count], total if total is not None else counted(lister.total, reply)
 
     async def _by_page(self, lister: Lister, values: Mapping[str, Any], query: Query) -> tuple[list[Any], str | None]:
         paging = lister.paging
-        where, inside = (None, 0) if query.cursor is None else _place(query.cursor)
+        where, inside = (None, 0) if query.cursor is None else place_in(query.cursor)
         if paging.by == "page":
-            number = 0 if where is None else _whole_number(where)
+            number = 0 if where is None else page_number(where)
             given = {"@page": str(paging.first + number), "@limit": str(paging.size)}
         else:
             given = {"@limit": str(paging.size)} if where is None else {"@token": where, "@limit": str(paging.size)}
@@ -240,7 +280,7 @@ class Reading:
         if inside + len(part) < len(found):
             return part, encode(where, inside + len(part))
         if paging.by == "token":
-            following = _scalar(lister.next, reply)
+            following = told(lister.next, reply)
             return part, None if following is None else encode(following, 0)
         last = not found or (paging.short_is_last and len(found) < paging.size)
         return part, None if last else encode(str(number + 1), 0)
@@ -254,31 +294,31 @@ class Reading:
         elif lister.whole:
             found = self._found(lister, await self.call(lister.call, values))
             for document in await self._thick(found) if lister.thin else found:
-                yield document
+                if document is not None:
+                    yield document
         else:
             cursor: str | None = None
             while True:
                 query = Query(frozenset(), limit=lister.paging.size, cursor=cursor)
-                if lister.paging.by == "offset":
-                    found, cursor, _ = await self._by_offset(lister, values, query)
-                else:
-                    found, cursor = await self._by_page(lister, values, query)
+                found, cursor, _ = await self._read(lister, values, query)
                 for document in await self._thick(found) if lister.thin else found:
-                    yield document
+                    if document is not None:
+                        yield document
                 if cursor is None:
                     return
 
     async def _thick(self, documents: list[Any]) -> list[Any]:
-        """Read each record by itself, where a list has its key only; who is gone meanwhile is left out."""
+        """Read each record by itself, where a list has its key only; None for who is gone meanwhile."""
 
         async def whole(document: Any) -> Any:
+            if not self.entity.has(document):
+                return None
             try:
                 return await self.document(self.entity.key_of(document))
             except NotFoundError:
                 return None
 
-        there = [one for one in documents if self.entity.has(one)]
-        return [one for one in await together(whole, there, at_once=self._at_once) if one is not None]
+        return await together(whole, documents, at_once=self._at_once)
 
     async def _records(self, documents: list[Any], fields: frozenset[str]) -> list[Record]:
         async def made(document: Any) -> Record:
@@ -300,45 +340,3 @@ class Reading:
         if any(name in self.entity.fields and self.entity.fields[name].apart for name in fields_of(where)):
             return None
         return where
-
-
-def _every(lister: Lister) -> dict[str, Any]:
-    return {} if lister.query is None else {"@query": lister.query.every}
-
-
-def _scalar(path: Path | None, reply: Reply) -> str | None:
-    if path is None:
-        return None
-    try:
-        return scalar(path.read(reply.document))
-    except DocumentError as error:
-        raise BackendError("the system's answer to a list cannot be read") from error
-
-
-def _number(path: Path | None, reply: Reply) -> int | None:
-    text = _scalar(path, reply)
-    if text is None:
-        return None
-    if not text.strip().isdecimal():
-        raise BackendError("the system's count is no number")
-    return int(text)
-
-
-def _position(cursor: str, parts: int) -> tuple[int, ...]:
-    found = decode(cursor, parts)
-    if not all(isinstance(one, int) and one >= 0 for one in found):
-        raise RejectedError("the cursor is not one of this search")
-    return tuple(int(str(one)) for one in found)
-
-
-def _place(cursor: str) -> tuple[str | None, int]:
-    where, inside = decode(cursor, 2)
-    if not isinstance(inside, int) or inside < 0 or not (where is None or isinstance(where, str)):
-        raise RejectedError("the cursor is not one of this search")
-    return where, inside
-
-
-def _whole_number(text: str) -> int:
-    if not text.isdecimal():
-        raise RejectedError("the cursor is not one of this search")
-    return int(text)

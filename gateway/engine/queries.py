@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
-from backends.contract import KEY, And, Compare, Filter, Op, Query, Record, Sort
+from backends.contract import KEY, And, Compare, Filter, Op, Query, Record, Sort, UnsupportedError
 from gateway.engine.calls import Call
 from gateway.engine.failures import translated
 from gateway.engine.links import BATCH, Resolver, batch_operator, fetch_each
@@ -57,9 +57,10 @@ class Queries:
         with translated(query.served.mapping.attribute_of, searching=True):
             capabilities = query.served.capabilities
             if query.pushed and capabilities.total and (capabilities.offset or offset == 0):
-                answer = await self._pushed(call, query, offset, limit)
-                self._road(call, query, "pushed", len(answer.found))
-                return answer
+                pushed = await self._pushed(call, query, offset, limit)
+                if pushed is not None:
+                    self._road(call, query, "pushed", len(pushed.found))
+                    return pushed
             if query.pushed:
                 answer = await self._counted(call, query, offset, limit, budget)
                 self._road(call, query, "counted", budget.used)
@@ -68,7 +69,16 @@ class Queries:
             self._road(call, query, "residual", budget.used)
             return Stretch(matches[offset : offset + limit], total=len(matches))
 
-    async def _pushed(self, call: Call, query: Prepared, offset: int, limit: int) -> Stretch:
+    async def count(self, call: Call, query: Prepared) -> int | None:
+        """Count all matches where the backend does it by itself; None where only reading on would tell."""
+        if query.nothing:
+            return 0
+        with translated(query.served.mapping.attribute_of, searching=True):
+            pushed = await self._pushed(call, query, 0, 0)
+            return None if pushed is None else pushed.total
+
+    async def _pushed(self, call: Call, query: Prepared, offset: int, limit: int) -> Stretch | None:
+        """Let the backend skip and count; None if it would have to read too much for that, which is for the budget."""
         served, records = query.served, list[Record]()
         ask = Query(
             fields=query.plan.fields if limit else frozenset(),
@@ -78,7 +88,10 @@ class Queries:
             offset=offset,
             total=True,
         )
-        page = await served.guard.search(served.entity, ask, deadline=call.deadline)
+        try:
+            page = await served.guard.search(served.entity, ask, deadline=call.deadline)
+        except UnsupportedError:
+            return None
         total = page.total
         while limit:
             records += page.records
@@ -145,7 +158,7 @@ class Queries:
         self, call: Call, query: Prepared, cursor: str | None, limit: int, budget: Budget, *, total: bool = False
     ) -> Stretch:
         """Answer by cursor: up to `limit` resources after `cursor` (None: from the beginning), counted all together
-        if that can be had (`total`, at the beginning only).
+        if that can be had without reading on (`total`, at the beginning only).
 
         On the residual road a page may be short, never silently incomplete: what is left is behind the next cursor.
         """
@@ -177,7 +190,13 @@ class Queries:
                 cursor=cursor,
                 total=total and not records,
             )
-            page = await served.guard.search(served.entity, ask, deadline=call.deadline)
+            try:
+                page = await served.guard.search(served.entity, ask, deadline=call.deadline)
+            except UnsupportedError:
+                if not ask.total:
+                    raise
+                total = False
+                continue
             records += page.records
             counted = page.total if counted is None else counted
             cursor = page.cursor

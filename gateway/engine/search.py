@@ -146,14 +146,16 @@ class Search:
             page += _project(answer.found, projections[query.served.name])
             if answer.total is not None:
                 totals[index] = answer.total
+            counting = counting and index in totals
             if native is not None:
                 break
             index += 1
         if counting:
-            for other, query in enumerate(queries):
-                if other not in totals:
-                    totals[other] = (await self._queries.page(call, query, 0, 0, budget)).total or 0
-            total = sum(totals.values())
+            counts = [
+                totals[other] if other in totals else await self._queries.count(call, query)
+                for other, query in enumerate(queries)
+            ]
+            total = None if None in counts else sum(count for count in counts if count is not None)
         following = None
         if index < len(queries) and count > 0:
             payload = {"t": index, "c": native, "n": total, "k": count}

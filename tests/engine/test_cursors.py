@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from backends.contract import UnsupportedError
 from gateway.engine.tenants import Limits
 from tests.engine.conftest import Serve
+from tests.engine.watched import failing, normal
 from tests.engine.world import Client, populate, refused
 
 
@@ -99,3 +101,22 @@ async def test_a_rare_match_is_found_by_cursor(serve: Serve) -> None:
         inner.enter("people", {"login": f"u{number}", "title": "rare" if number == 99 else None})
     pages = await client.pages("User", filter='title eq "rare"', count=20)
     assert [page["itemsPerPage"] for page in pages] == [0, 0, 1]
+
+
+async def test_a_count_that_is_refused_is_left_out(full: Client) -> None:
+    """A backend that would have to read on to count refuses that: the pages come without a total (N3)."""
+    ids = await populate(full)
+    backend = full.world.backends["hr"]
+    backend.once("search", failing(UnsupportedError()))
+    pages = await full.pages("User", count=3, filter="userName pr")
+    assert [one["id"] for page in pages for one in page["Resources"]] == ids
+    assert not any("totalResults" in page for page in pages)
+
+
+async def test_a_count_that_is_refused_further_on_is_left_out(full: Client) -> None:
+    """Of several types one whose count is refused leaves the sum unknown, not too small."""
+    await populate(full)
+    backend = full.world.backends["hr"]
+    backend.once("search", normal, failing(UnsupportedError()))
+    page = await full.search(["User", "Group"], cursor="", count=3)
+    assert (len(page["Resources"]), page.get("totalResults")) == (3, None)

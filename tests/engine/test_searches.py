@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backends.contract import Match, Op, UnavailableError
+from backends.contract import Match, Op, UnavailableError, UnsupportedError
 from gateway.engine.tenants import Limits
 from gateway.identity import StoreUnavailableError
 from gateway.scim import evaluate, filters
@@ -396,3 +396,18 @@ async def test_a_store_that_is_down_is_503(client: Client, monkeypatch: pytest.M
             await attempt
         assert "10.0.0.7" not in caught.value.detail
         assert caught.value.retry_after is not None
+
+
+async def test_a_count_that_is_refused_is_read_within_the_budget(serve: Serve) -> None:
+    """A backend that would have to read on to skip and to count refuses that: the gateway reads on, within its budget
+    and no further (F14)."""
+    client = await serve("full", limits=Limits(scan_rows=7))
+    ids = await populate(client)
+    backend = client.world.backends["hr"]
+    backend.once("search", failing(UnsupportedError()))
+    page = await client.search("User", startIndex=3, count=2, filter="userName pr")
+    assert ([one["id"] for one in page["Resources"]], page["totalResults"]) == (ids[2:4], 7)
+    await client.user("u7")
+    backend.once("search", failing(UnsupportedError()))
+    with refused(400, "tooMany"):
+        await client.search("User", startIndex=3, count=2, filter="userName pr")
