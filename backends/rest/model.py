@@ -192,6 +192,15 @@ class Entity:
     delete: tuple[WriteCall, ...]
     described: Mapping[str, Field] = field(repr=False)
 
+    def guards(self, call: Call) -> bool:
+        """Tell whether the system itself refuses this call for another version than it is sent: the call carries it, or
+        it is a PUT or PATCH with `If-Match`, and versions are ETags or the settings say that it is sent."""
+        version = self.settings.version
+        if version is None:
+            return False
+        said = version.send is not None and (version.header is not None or "send" in version.model_fields_set)
+        return "@version" in call.names or (said and call.method in ("PUT", "PATCH"))
+
     def key_of(self, document: Any) -> str:
         """Read a record's key; raise as `key_at` does."""
         return key_at(self.key, document)

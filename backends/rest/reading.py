@@ -20,6 +20,7 @@ from backends.contract import (
 )
 from backends.kit.paging import decode, encode, page
 from backends.kit.queries import admit
+from backends.kit.recall import Recall
 from backends.kit.together import together
 from backends.kit.windows import Looked, window
 from backends.rest.calls import UnfitValueError
@@ -50,11 +51,21 @@ class Reading:
         self._exchange = exchange
         self._links = links
         self._capabilities = capabilities
+        self._recall: Recall[Native] | None = (
+            Recall() if any(entity.guards(one.call) for one in entity.update) else None
+        )
 
     async def get(self, key: str, fields: frozenset[str]) -> Record:
         """Read one record; raise `NotFoundError` for a key that no visible record has, in that very spelling."""
         self._entity.require(fields)
-        return await self.record(await self.native(key), fields)
+        native = await self.native(key)
+        if self._recall is not None and native.version is not None:
+            self._recall.keep(key, native.version, native)
+        return await self.record(native, fields)
+
+    def recalled(self, key: str, version: str | None) -> Native | None:
+        """Give a record that `get` has just read, if it had that version; only once."""
+        return None if self._recall is None else self._recall.take(key, version)
 
     async def native(self, key: str) -> Native:
         """Read one record as the system has it."""

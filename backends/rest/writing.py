@@ -22,7 +22,7 @@ from backends.contract import (
     UnsupportedError,
     Value,
 )
-from backends.kit.merging import merge
+from backends.kit.merging import Merged, merge
 from backends.kit.paths import Path
 from backends.rest.answers import Reply
 from backends.rest.call_settings import KeySettings
@@ -103,6 +103,7 @@ class Writing:
             raise UnsupportedError("delete is not offered")
         if not key:
             raise NotFoundError("there is no such record")
+        self._reading.recalled(key, None)
         values = {"key": entity.sent(key)}
         progress = Progress(key)
         version = None
@@ -130,9 +131,9 @@ class Writing:
         changed, found = False, None
         through = any(entity.fields[name].links is None for name in apart)
         if names - set(apart) or expect is not None or entity.where or not names or through:
-            native = await self._reading.native(key)
-            version = _expected(native, expect)
             rest = _without(change, apart)
+            native = self._recalled(key, rest, expect) or await self._reading.native(key)
+            version = _expected(native, expect)
             changed, found = await self._plain(native, rest, version, progress, insists=expect is not None)
             key = found.key if found is not None else key
         for name in apart:
@@ -147,18 +148,22 @@ class Writing:
             await self._reading.native(key)
         return Outcome(changed, found)
 
+    def _recalled(self, key: str, change: Change, expect: str | None) -> Native | None:
+        """Recall the record that was just read, where the first call tells whether its version still holds."""
+        native = self._reading.recalled(key, expect)
+        if native is None:
+            return None
+        calls, _ = self._calls(native, change)
+        return native if calls and self._entity.guards(calls[0].call) else None
+
     async def _plain(
         self, native: Native, change: Change, version: str | None, progress: Progress, *, insists: bool
     ) -> tuple[bool, Record | None]:
         """Change what is part of the record; give the record if its key is another one now."""
         entity = self._entity
-        before = {
-            name: field.read(native.document) for name, field in entity.fields.items() if not field.settings.apart
-        }
-        merged = merge(before, change, entity.described)
+        calls, merged = self._calls(native, change)
         for name in merged.changed:
             checked(entity, {name: merged.fields[name]}, creating=False)
-        calls = [call for call in entity.update if merged.changed & call.fields and applies(call, merged.fields)]
         left = merged.changed - frozenset[str]().union(*(call.fields for call in calls))
         if left:
             raise RejectedError("no call takes this value", min(left))
@@ -178,7 +183,16 @@ class Writing:
         key = self._key_after(calls, reply, merged.fields, merged.changed, native.key)
         if key == native.key:
             return bool(calls), None
-        return True, await progress.after(self._reading.get(key, frozenset(before)))
+        return True, await progress.after(self._reading.get(key, frozenset(merged.fields)))
+
+    def _calls(self, native: Native, change: Change) -> tuple[list[WriteCall], Merged]:
+        """Choose the calls a change of a record needs, and what they are to make of it."""
+        entity = self._entity
+        before = {
+            name: field.read(native.document) for name, field in entity.fields.items() if not field.settings.apart
+        }
+        merged = merge(before, change, entity.described)
+        return [one for one in entity.update if merged.changed & one.fields and applies(one, merged.fields)], merged
 
     def _key_after(
         self,

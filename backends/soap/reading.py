@@ -26,6 +26,7 @@ from backends.contract import (
 from backends.kit.evaluate import compile_filter, fields_of
 from backends.kit.paging import encode, page
 from backends.kit.queries import admit
+from backends.kit.recall import Recall
 from backends.kit.together import together
 from backends.kit.windows import Looked, window
 from backends.soap.calls import Call
@@ -50,11 +51,21 @@ class Reading:
         self._keys = keys
         self._at_once = at_once
         self._names = tuple(entity.fields)
+        # Records have versions where every change of them carries one: then the service refuses what is stale.
+        self._recall: Recall[dict[str, Any]] | None = Recall() if entity.capabilities.versions else None
 
     async def get(self, key: str, fields: frozenset[str]) -> Record:
         """Read one record; raise `NotFoundError`."""
         self.check(fields)
-        return await self.record(await self.document(key), fields)
+        document = await self.document(key)
+        version = self.entity.version_of(document)
+        if self._recall is not None and version:
+            self._recall.keep(key, version, document)
+        return await self.record(document, fields)
+
+    def recalled(self, key: str, version: str | None) -> dict[str, Any] | None:
+        """Give a document that `get` has just read, if it had that version; only once."""
+        return None if self._recall is None else self._recall.take(key, version)
 
     async def document(self, key: str) -> dict[str, Any]:
         """Read the document of one record; raise `NotFoundError`."""

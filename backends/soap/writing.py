@@ -123,7 +123,7 @@ class Writing:
         record: Record | None = None
         looked = bool(plain) or expect is not None or not change
         if looked:
-            document = await self._reading.document(key)
+            document = self._recalled(key, plain, expect) or await self._reading.document(key)
             self._expected(document, expect)
             if plain:
                 record = await self._merge(steps, key, document, plain, expect)
@@ -139,6 +139,7 @@ class Writing:
         """Delete a record; calls that are made for each owner come where the settings put them."""
         self._offered("delete")
         entity = self._entity
+        self._reading.recalled(key, None)
         values: dict[str, Any] = {}
         if entity.look_first or expect is not None or entity.capabilities.versions:
             document = await self._reading.document(key)
@@ -156,6 +157,14 @@ class Writing:
                 found = True
         if not found:
             raise NotFoundError("there is no such record")
+
+    def _recalled(self, key: str, change: Change, expect: str | None) -> dict[str, Any] | None:
+        """Recall the document that was just read, where a call follows that tells whether its version still holds."""
+        document = self._reading.recalled(key, expect)
+        if document is None:
+            return None
+        before = self._entity.read(document, frozenset(self._plain))
+        return document if merge(before, _emptied(change), self._plain).changed else None
 
     async def _merge(
         self, steps: _Steps, key: str, document: dict[str, Any], change: Change, expect: str | None
