@@ -23,8 +23,9 @@ from gateway.identity.statements import Statement
 LOCK_SECONDS = 30.0
 """How long to wait for a lock before giving up with `StoreUnavailableError`."""
 
-_TAKE = """SELECT set_config('idle_in_transaction_session_timeout', '0', true),
-       pg_advisory_xact_lock(given.lock) FROM unnest($1::bigint[]) AS given(lock)"""
+_TAKE = """BEGIN; SELECT set_config('idle_in_transaction_session_timeout', '0', true),
+       pg_advisory_xact_lock(given.lock) FROM unnest('{%s}'::bigint[]) AS given(lock)"""
+"""Both in one round trip, which takes no parameters: the locks are numbers."""
 
 _CONTENDED = ("23505", "40001", "40P01", "55P03")
 _UNAVAILABLE = ("08", "25006", "28", "3D000", "53", "57", "58")
@@ -123,8 +124,8 @@ class PostgresDatabase:
                 if self._lock_pool is None:
                     raise StoreUnavailableError("the store is not open")
                 connection = await stack.enter_async_context(self._lock_pool.acquire(timeout=LOCK_SECONDS))
-                await stack.enter_async_context(_released(connection))
-                await _fetch(connection, _TAKE, [sorted(set(locks))])
+                stack.push_async_callback(_release, connection)
+                await connection.execute(_TAKE % ",".join(str(int(lock)) for lock in sorted(set(locks))))
             yield
 
     def _open_pool(self) -> asyncpg.Pool[Any]:
@@ -133,16 +134,10 @@ class PostgresDatabase:
         return self._pool
 
 
-@contextlib.asynccontextmanager
-async def _released(connection: Any) -> AsyncIterator[None]:
-    """Keep a transaction open; that its end fails says nothing about what was done meanwhile."""
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            await transaction.rollback()
+async def _release(connection: Any) -> None:
+    """End the transaction that holds locks; that its end fails says nothing about what was done meanwhile."""
+    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        await connection.execute("ROLLBACK")
 
 
 class _Session:
