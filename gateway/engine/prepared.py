@@ -12,7 +12,7 @@ from gateway.engine.links import BATCH, Resolver, holds
 from gateway.engine.observer import Observer
 from gateway.engine.tenants import Served
 from gateway.identity import HeldTerm, Identity, IdentityMap
-from gateway.mapping import BoundFilter, FilterPlan, Held, ReadPlan
+from gateway.mapping import BoundFilter, FilterPlan, Held, Links, ReadPlan
 from gateway.scim import evaluate, filters, paths
 from gateway.scim.errors import ScimType, refuse
 from gateway.scim.filters import Filter as ScimFilter
@@ -97,11 +97,14 @@ class Preparation:
                 on_rewrite=lambda quirk: self._observer.rewrite(call.tenant.name, call.tenant.dialect.name, quirk),
             )
             tree = filters.parse(text, served.resource_type, options)
-        query = await self.bound(call, served, tree, served.mapping.read_plan(projection), order)
-        looked_at = set[str]()
-        if query.test is not None or order is not None:
-            looked_at = _mentioned(tree) | ({order[0].top.text} if order else set())
-        return replace(query, plan=_read_plan(served, projection, looked_at))
+
+        def plan(checked: bool) -> ReadPlan:
+            looked_at = set[str]()
+            if checked or order is not None:
+                looked_at = _mentioned(tree) | ({order[0].top.text} if order else set())
+            return _read_plan(served, projection, looked_at)
+
+        return await self._prepared(call, served, tree, order, plan)
 
     async def bound(
         self,
@@ -112,14 +115,25 @@ class Preparation:
         order: tuple[AttributePath, bool] | None = None,
     ) -> Prepared:
         """Bind a filter; `plan` is what is to be read of what it finds."""
+        return await self._prepared(call, served, tree, order, lambda _: plan)
+
+    async def _prepared(
+        self,
+        call: Call,
+        served: Served,
+        tree: ScimFilter | None,
+        order: tuple[AttributePath, bool] | None,
+        plan: Callable[[bool], ReadPlan],
+    ) -> Prepared:
+        """Bind a filter; `plan` chooses what is to be read, told whether what is found will be checked here."""
         asked = served.mapping.translate(tree)
-        links = await self._resolver.links(call, wanted=asked.wanted)
-        bound = asked.bind(links, await self._spilled(call, served, asked))
+        links = await self._resolver.links(call, wanted=asked.wanted) if asked.wanted else Links()
+        bound = asked.bind(links, await self._spilled(call, served, asked) if asked.spilled else {})
         keys = await self._held(call, served, bound) if bound.held and not bound.nothing else None
         checked = tree is not None and (bound.residual is not None or keys is not None)
         return Prepared(
             served=served,
-            plan=plan,
+            plan=plan(checked),
             where=bound.where,
             test=evaluate.compile_filter(tree) if checked and tree is not None else None,
             sort=Sort() if order is None else served.mapping.sort(*order),

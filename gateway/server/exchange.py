@@ -75,10 +75,11 @@ class Exchange:
         await self.passage.admit(body)
         return body
 
-    def call(self) -> Call:
-        """Make the engine's call of the request, with the projection its query asks for."""
+    def call(self, *, projected: bool = True) -> Call:
+        """Make the engine's call of the request, with the projection its query asks for unless that is known already
+        (`projected`)."""
         attributes = excluded = None
-        if self.query:
+        if projected and self.query:
             given = self.parameters
             attributes, excluded = given.get("attributes"), given.get("excludedattributes")
         return Call(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.engine.calls import Answer, Call
+from gateway.engine.calls import Answer
 from gateway.engine.tenants import Served
 from gateway.scim import messages
 from gateway.scim.errors import ScimError
@@ -54,27 +54,30 @@ async def search(exchange: Exchange) -> Answer:
     """GET /Users."""
     served = exchange.served
     exchange.begin("search", served)
-    return await _search(exchange, (served,), _from_query(exchange))
+    request = _from_query(exchange)
+    return await exchange.site.search.run(exchange.call(projected=False), (served,), request)
 
 
 async def search_by_body(exchange: Exchange) -> Answer:
     """POST /Users/.search (Q8)."""
     served = exchange.served
     exchange.begin("search", served)
-    return await _search(exchange, (served,), messages.parse_search(await exchange.body()))
+    request = messages.parse_search(await exchange.body())
+    return await exchange.site.search.run(exchange.call(), (served,), request)
 
 
 async def search_all(exchange: Exchange) -> Answer:
     """GET of the root: every resource type (Q8)."""
     exchange.begin("search")
-    return await _search(exchange, _readable(exchange), _from_query(exchange))
+    types, request = _readable(exchange), _from_query(exchange)
+    return await exchange.site.search.run(exchange.call(projected=False), types, request)
 
 
 async def search_all_by_body(exchange: Exchange) -> Answer:
     """POST /.search (Q8)."""
     exchange.begin("search")
-    types = _readable(exchange)
-    return await _search(exchange, types, messages.parse_search(await exchange.body()))
+    types, request = _readable(exchange), messages.parse_search(await exchange.body())
+    return await exchange.site.search.run(exchange.call(), types, request)
 
 
 async def bulk(exchange: Exchange) -> Answer:
@@ -97,11 +100,6 @@ async def me(exchange: Exchange) -> Answer:
     """Say that a machine's token stands for nobody (H13)."""
     exchange.begin("me")
     raise ScimError(501, "/Me is not offered: the credentials of a client stand for no user")
-
-
-async def _search(exchange: Exchange, types: tuple[Served, ...], request: SearchRequest) -> Answer:
-    call: Call = exchange.call()
-    return await exchange.site.search.run(call, types, request)
 
 
 def _from_query(exchange: Exchange) -> SearchRequest:
