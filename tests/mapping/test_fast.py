@@ -234,3 +234,16 @@ def test_a_password_is_set_without_looking() -> None:
     quick = world.mapping.fast(operations(world, op("replace", "password", "x")))
     assert quick is not None
     assert quick.build(Links()).change == Change(set={"full": "x!"})
+
+
+@pytest.mark.parametrize(
+    ("value", "required", "quick"),
+    [(True, False, True), (False, False, False), (True, True, True), (False, True, True)],
+)
+def test_a_flag_is_set_without_looking_where_only_it_means_that(value: bool, required: bool, quick: bool) -> None:
+    """Only true is read as active; an empty field means the same as false, unless it can never be empty (promise 4)."""
+    world = user({"active": "flag"}, fields={**FIELDS, "flag": Field(bool, required=required)})
+    found = world.mapping.fast(operations(world, op("replace", "active", value)))
+    assert (found is not None) is quick
+    if found is not None:
+        assert found.build(LINKS).change == Change(set={"flag": value})

@@ -46,7 +46,8 @@ def plain(site: Site) -> Codec:
         case Type.STRING | Type.REFERENCE if native in (str, None):
             return _text(known=native is str)
         case Type.BOOLEAN if native in (bool, None):
-            return _boolean(closed=site.attribute.name == "active")
+            filled = site.field is not None and site.field.required
+            return _boolean(closed=site.attribute.name == "active", filled=filled)
         case Type.INTEGER | Type.DECIMAL if native in (int, float, Decimal, None):
             return numeric(site)
         case Type.DATE_TIME if native in (datetime, None):
@@ -76,7 +77,7 @@ def _text(*, known: bool) -> Codec:
     return Codec(identity, read, ask, (str,), (str,) if known else (), total=known, ordered=True)
 
 
-def _boolean(*, closed: bool) -> Codec:
+def _boolean(*, closed: bool, filled: bool) -> Codec:
     def decode(native: Any) -> Any:
         # What cannot be read as true must not keep a leaver active (promise 2).
         return native if isinstance(native, bool) else False if closed else None
@@ -90,7 +91,18 @@ def _boolean(*, closed: bool) -> Codec:
             return Answer((Ask(Op.EQ, True),), negated=True)
         return Answer((ask,))
 
-    return Codec(identity, decode, ask, (bool,), (bool,), handles_none=closed, total=closed, many_to_one=closed)
+    return Codec(
+        identity,
+        decode,
+        ask,
+        (bool,),
+        (bool,),
+        handles_none=closed,
+        total=closed,
+        many_to_one=closed,
+        # Nothing but true is read as true; what is empty is read as false, where it can be.
+        sole=lambda value: value is True or filled,
+    )
 
 
 def _binary() -> Codec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.backends.soap import systems
 from tests.backends.soap.conftest import opened
 from tests.backends.soap.servers import StaffServer
 from tests.backends.soap.test_soap_habits import VersionedServer
+from tests.backends.soap.test_soap_worked import serving, user
 
 LOGIN = frozenset({"login"})
 
@@ -81,3 +83,23 @@ async def test_without_versions_a_record_is_read_for_its_change(server: StaffSer
     server.calls.clear()
     assert (await staff.update("people", key, Change(set={"note": "n"}))).changed
     assert (server.people[key]["Badge"], server.calls) == ("theirs", ["GetPerson", "UpdatePerson"])
+
+
+@pytest.mark.parametrize(
+    ("field", "reads"), [("enabled: Enabled", 2), ("enabled: { path: Enabled, required: true }", 1)]
+)
+async def test_a_deactivation_reads_once_where_the_flag_is_never_empty(
+    server: StaffServer, tmp_path: Path, field: str, reads: int
+) -> None:
+    """Where an empty flag could mean false too the record is looked at first, else only to write it whole; then it is
+    read back (promise 2)."""
+    changes = {"enabled: Enabled": field}
+    async with serving(server, tmp_path, "okta", changes) as gateway:
+        _, ann = await gateway.send("POST", "/Users", user("ann@example.com"))
+        (number,) = server.people
+        for value, before, shown in ((False, reads, "false"), (True, 1, "true")):
+            server.calls.clear()
+            operation = {"op": "replace", "path": "active", "value": value}
+            assert await gateway.patch(f"/Users/{ann['id']}", operation) == 200
+            assert server.people[number]["Enabled"] == shown
+            assert server.calls == [*["GetPerson"] * before, "UpdatePerson", "GetPerson", "TeamsOf"]

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -45,11 +46,17 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(server: StaffServer, folder: Path, client: str) -> AsyncIterator[Served]:
-    """Serve the worked file for one kind of client."""
+async def serving(
+    server: StaffServer, folder: Path, client: str, changes: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Served]:
+    """Serve the worked file for one kind of client, with texts in it changed."""
     server.guarded = True
     path = folder / "soap.yaml"
-    path.write_text(CONFIG.read_text(encoding="utf-8").replace("client: entra", f"client: {client}"), encoding="utf-8")
+    text = CONFIG.read_text(encoding="utf-8")
+    for before, after in {**changes, "client: entra": f"client: {client}"}.items():
+        assert before in text
+        text = text.replace(before, after)
+    path.write_text(text, encoding="utf-8")
     environment = {
         "SCIM_LISTEN": "127.0.0.1:0",
         "SCIM_METRICS": "127.0.0.1:0",
