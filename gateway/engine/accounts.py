@@ -82,12 +82,10 @@ class Accounts:
                 raise ScimError(503, detail, retry_after=SOON) from None
             yield
 
-    @contextlib.asynccontextmanager
-    async def alone(self, call: Call, served: Served, key: str) -> AsyncIterator[None]:
+    def alone(self, call: Call, served: Served, key: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Hold off other updates of one record: for backends that read, merge and write, or cannot say a record
         changed."""
-        async with self.exclusive(call, record_lock(served, key)):
-            yield
+        return self.exclusive(call, record_lock(served, key))
 
     async def answer(
         self, call: Call, served: Served, identity: Identity, projection: Projection, status: int = 200

@@ -128,7 +128,7 @@ class Resolver:
             identities = await self.identify(call, served, keys, mint=False)
             # A key first met as a reference gets an id only when its entity confirms it.
             ask = keys if show else [key for key in keys if key not in identities]
-            records = {record.key: record for record in await self._fetch(call, served, KEY, ask, show)}
+            records = {record.key: record for record in await self._fetch(call, served, KEY, ask, show)} if ask else {}
         else:
             values = [reference.value for reference in references]
             several: set[Scalar] = set()

@@ -87,13 +87,12 @@ class Caches:
 
     def _tell(self, layer: Layer, names: Collection[Name], found: Mapping[Name, Identity | None]) -> None:
         negative = sum(identity is None for identity in found.values())
-        for outcome, count in (
-            ("hit", len(found) - negative),
-            ("negative", negative),
-            ("miss", len(names) - len(found)),
-        ):
-            if count:
-                self._observer.lookup(layer, outcome, count)  # type: ignore[arg-type]
+        if hits := len(found) - negative:
+            self._observer.lookup(layer, "hit", hits)
+        if negative:
+            self._observer.lookup(layer, "negative", negative)
+        if misses := len(names) - len(found):
+            self._observer.lookup(layer, "miss", misses)
 
 
 class Covering:

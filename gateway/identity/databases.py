@@ -62,9 +62,14 @@ class KeyedLocks:
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._users: dict[int, int] = defaultdict(int)
 
-    @contextlib.asynccontextmanager
-    async def hold(self, names: Collection[int]) -> AsyncIterator[None]:
+    def hold(self, names: Collection[int]) -> contextlib.AbstractAsyncContextManager[None]:
         """Hold several locks; taken in one order everywhere, so that no two callers wait for each other."""
+        if len(names) == 1:
+            return self._one(next(iter(names)))
+        return self._several(names)
+
+    @contextlib.asynccontextmanager
+    async def _several(self, names: Collection[int]) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             for name in sorted(set(names)):
                 await stack.enter_async_context(self._one(name))

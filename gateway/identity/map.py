@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -156,6 +155,8 @@ class IdentityMap:
         """
         place = Place(tenant, resource_type, backend, entity)
         asked = [checked(key) for key in dict.fromkeys(keys)]
+        if len(asked) <= BATCH:
+            return await self._identify(place, asked, mint=mint, kept=kept, doubt=doubt)
         found: dict[str, Identity] = {}
         for start in range(0, len(asked), BATCH):
             found |= await self._identify(place, asked[start : start + BATCH], mint=mint, kept=kept, doubt=doubt)
@@ -324,12 +325,10 @@ class IdentityMap:
 
         await self._change(work, left=True)
 
-    @contextlib.asynccontextmanager
-    async def exclusive(self, *names: tuple[str, ...]) -> AsyncIterator[None]:
+    def exclusive(self, *names: tuple[str, ...]) -> AbstractAsyncContextManager[None]:
         """Be the only one, across all replicas, who is in a block with any of these names."""
         hashed = [hashlib.sha256(pack("lock", *name)).digest() for name in names]
-        async with self._database.exclusive([int.from_bytes(digest[:8], signed=True) for digest in hashed]):
-            yield
+        return self._database.exclusive([int.from_bytes(digest[:8], signed=True) for digest in hashed])
 
     async def _change(self, work: Callable[[Covering], Awaitable[T]], *, left: bool) -> T:
         async def whole() -> T:

@@ -34,7 +34,7 @@ from gateway.server.gate import Admission
 from gateway.server.health import Readiness
 from gateway.server.limits import JsonLimits, ServerLimits
 from gateway.server.observer import ServerObserver
-from gateway.server.recording import recorded
+from gateway.server.recording import VERBS, recorded
 from gateway.server.site import Site, SiteHolder, TenantSite
 from gateway.server.token_requests import TokenRequests
 from gateway.server.traffic.passage import BULK, Passage, passage
@@ -127,6 +127,8 @@ class Service:
             raise ScimError(404, "there is nothing here")
         handler = routes.handler_of(found, request.method)
         notes = Notes()
+        if handler not in VERBS:
+            return await self._handled(request, site, admission, found, handler, notes)
         kind = endpoints.get(found.endpoint)
         with recorded(
             site.trail,
