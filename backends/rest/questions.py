@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backends.contract import KEY, And, AnyRow, Compare, Filter, Not, Op, Or, Record, Scalar
@@ -36,28 +36,69 @@ Source = ByKeys | tuple[ByList, ...]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a search is made: `test` looks through what comes, `needed` are the fields it looks at."""
+    """How a search is made: `test` looks through what comes, `needed` are the fields it looks at.
+
+    `closer`, with the fields `read`, looks at those that are left where a condition is about fields with calls of their
+    own, and the system was not asked for it.
+    """
 
     source: Source
     test: Callable[[Record], bool]
     needed: frozenset[str]
     trusted: bool
+    closer: Callable[[Record], bool] | None = None
+    read: frozenset[str] = frozenset()
 
 
 def plan(entity: Entity, where: Filter | None) -> Plan:
     """Choose the narrowest source: keys, then a filter that finds one record, then any filter, then the list."""
     checked = readable(entity, where)
-    needed = frozenset(name if name in entity.fields else name.rpartition(".")[0] for name in fields_of(checked))
-    test = compile_filter(checked)
-    best: tuple[int, Source, bool] | None = None
+    needed, test = _fields(entity, checked), compile_filter(checked)
+    best: tuple[int, Source, bool, Compare] | None = None
+    source: Source
+    asked: Compare | None
     for compare in conjuncts(where, ""):
         for rank, source, exact in _sources(entity, compare):
             if best is None or rank < best[0]:
-                best = rank, source, exact
-    if best is not None:
-        return Plan(best[1], test, needed, best[2] and isinstance(where, Compare))
-    assert entity.listing is not None
-    return Plan((ByList(entity.listing, {}),), test, needed, where is None)
+                best = rank, source, exact, compare
+    if best is None:
+        assert entity.listing is not None
+        source, trusted, asked = (ByList(entity.listing, {}),), where is None, None
+    else:
+        source, trusted, asked = best[1], best[2] and isinstance(where, Compare), best[3]
+    return _closer(entity, Plan(source, test, needed, trusted), _rest(entity, where, asked))
+
+
+def _closer(entity: Entity, found: Plan, rest: Filter | None) -> Plan:
+    """Look closer at what is found, if something is left that the records themselves do not tell."""
+    if rest is None or not any(_apart(entity, name) for name in fields_of(rest)):
+        return found
+    return replace(found, closer=compile_filter(rest), read=_fields(entity, rest), trusted=False)
+
+
+def _rest(entity: Entity, where: Filter | None, asked: Compare | None) -> Filter | None:
+    """Leave out the condition the system was asked for, and those of which it may find too much anyway."""
+    match where:
+        case And(terms=terms):
+            return And(tuple(left for term in terms if (left := _rest(entity, term, asked)) is not None))
+        case Compare() if _apart(entity, where.field):
+            return None if where is asked or not _exact(entity, where) else where
+    return where
+
+
+def _exact(entity: Entity, compare: Compare) -> bool:
+    """Tell whether a comparison is promised exactly, as `abilities` does: by the first filter that can make it."""
+    item = next((item for item, _ in filter_for(entity, compare)), None)
+    return item is not None and item.exact and (compare.ignore_case or not item.ignores_case)
+
+
+def _apart(entity: Entity, name: str) -> bool:
+    return name in entity.fields and entity.fields[name].settings.apart
+
+
+def _fields(entity: Entity, where: Filter | None) -> frozenset[str]:
+    names = fields_of(where)
+    return frozenset(name if name in entity.fields else name.rpartition(".")[0] for name in names)
 
 
 def conjuncts(where: Filter | None, prefix: str) -> Iterator[Compare]:
@@ -75,7 +116,7 @@ def conjuncts(where: Filter | None, prefix: str) -> Iterator[Compare]:
 def readable(entity: Entity, where: Filter | None) -> Filter | None:
     """Let every condition hold that looks at a field with calls of its own: that is not part of the record."""
     match where:
-        case Compare(field=field) if field in entity.fields and entity.fields[field].settings.apart:
+        case Compare(field=field) if _apart(entity, field):
             return And(())
         case And(terms=terms):
             return And(tuple(readable(entity, term) or And(()) for term in terms))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,10 +129,10 @@ class Reading:
             natives = await self._by_keys(chosen.source.keys)
         else:
             natives = await self._bounded(chosen.source)
-        records = [self.light(native, light) for native in natives]
-        by_key = {native.key: native for native in natives}
+        fit = [native for native in await self._matching(natives, chosen) if native is not None]
+        by_key = {native.key: native for native in fit}
         found = page(
-            (record for record in records if chosen.test(record)),
+            [self.light(native, light) for native in fit],
             Query(light, None, query.sort, query.limit, query.offset, query.cursor, query.total),
         )
         whole = await self._whole([by_key[record.key] for record in found.records], query.fields)
@@ -160,10 +160,7 @@ class Reading:
             if mark is not None and ends == mark:
                 raise BackendError("the system ignores how its list is paged")
             shown = await self._each(one.elements, listing)
-            kept = [
-                native if native is not None and chosen.test(self.light(native, chosen.needed)) else None
-                for native in shown
-            ]
+            kept = await self._matching(shown, chosen)
             following = None if one.following is None else encode(one.following, 0, ends)
             return Looked(kept, lambda place: encode(*listing.within(position, one.elements, place), None), following)
 
@@ -177,6 +174,22 @@ class Reading:
         except UnfitValueError:
             return Page((), 0 if query.total else None)
         return Page(await self._whole(found.items, query.fields), found.total, found.cursor)
+
+    async def _matching(self, natives: Sequence[Native | None], chosen: Plan) -> list[Native | None]:
+        """Look through records: None stands for what is no match. What has calls of its own is read only of those that
+        may be one."""
+        likely = [
+            native if native is not None and chosen.test(self.light(native, chosen.needed)) else None
+            for native in natives
+        ]
+        closer = chosen.closer
+        if closer is None:
+            return likely
+
+        async def look(native: Native | None) -> Native | None:
+            return native if native is not None and closer(await self.record(native, chosen.read)) else None
+
+        return await together(look, likely, at_once=self._exchange.at_once)
 
     async def _natives(self, sources: Iterable[ByList]) -> AsyncIterator[Native]:
         for source in sources:
@@ -219,7 +232,7 @@ class Reading:
         taken = part.elements[skip : skip + query.limit]
         natives = await self._visible(taken, listing)
         if query.where is not None:
-            kept = [native for native in natives if chosen.test(self.light(native, chosen.needed))]
+            kept = [native for native in await self._matching(natives, chosen) if native is not None]
             if len(kept) < len(natives) and (query.total or query.offset):
                 raise BackendError("the system does not filter as its settings say")
             natives = kept

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backends.contract import KEY, And, AnyRow, Compare, Filter, Not, Op, Or, Scalar, UnsupportedError
+from backends.kit.evaluate import fields_of
 from backends.kit.templates import UNSET, Mark
 from backends.kit.wire import WireError
 from backends.soap.envelopes import UnfitError, check, fit
@@ -18,12 +19,13 @@ from backends.soap.shapes import Leaf
 @dataclass(frozen=True, slots=True)
 class Question:
     """A lister and what it is given, once or several times. `nothing`: no record can match; `unreadable`: fields
-    compared with what XML cannot carry."""
+    compared with what XML cannot carry; `partial`: only one of several conditions is asked for."""
 
     lister: Lister
     values: tuple[Mapping[str, Any], ...] = field(default=({},), repr=False)
     nothing: bool = False
     unreadable: tuple[str, ...] = ()
+    partial: bool = False
 
     @property
     def several(self) -> bool:
@@ -48,9 +50,9 @@ def question(where: Filter | None, entity: Entity, *, marks: bool = False) -> Qu
             return _compare(where, plan, entity, marks)
     elif isinstance(where, And):
         # One condition that can be asked for finds all that meet the others too.
-        for term in where.terms:
-            if isinstance(term, Compare) and _plan(term, entity).condition is None:
-                return question(term, entity, marks=marks)
+        own = [term for term in where.terms if isinstance(term, Compare) and _plan(term, entity).condition is None]
+        if own:
+            return replace(question(_asked(where, own, entity), entity, marks=marks), partial=True)
     try:
         text = _text(where, entity, marks)
     except UnfitError:
@@ -58,6 +60,20 @@ def question(where: Filter | None, entity: Entity, *, marks: bool = False) -> Qu
         return Question(entity.list, unreadable=tuple(sorted(_names(where))))
     assert entity.list is not None
     return Question(entity.list, ({"@query": text},))
+
+
+def _asked(where: And, own: Sequence[Filter], entity: Entity) -> Filter:
+    """Choose the condition to ask for: the one that cannot be looked through afterwards, for it is about values that
+    are no part of the record; raise `UnsupportedError` where there are several of those."""
+    hidden = [term for term in where.terms if any(apart(name, entity) for name in fields_of(term))]
+    if len(hidden) > 1:
+        raise UnsupportedError("the system cannot be asked for this combination")
+    return (*hidden, *own)[0]
+
+
+def apart(name: str, entity: Entity) -> bool:
+    """Tell whether the values of a field are no part of the record."""
+    return name in entity.fields and entity.fields[name].apart
 
 
 def assert_list(entity: Entity) -> None:

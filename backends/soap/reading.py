@@ -34,7 +34,7 @@ from backends.soap.client import Reply, SoapClient
 from backends.soap.envelopes import UnfitError, check
 from backends.soap.model import Entity, Lister
 from backends.soap.positions import counted, everything, list_answers, page_number, place_in, position, told, within
-from backends.soap.questions import Question, question
+from backends.soap.questions import Question, apart, question
 
 ASIDE = 1000
 """Lists longer than this are worked through in a thread, so that nobody else waits for it."""
@@ -124,8 +124,7 @@ class Reading:
         if query.sort.descending:
             raise UnsupportedError("the system has an order of its own")
         # One condition of several finds more than all of them; a query text says them all.
-        exact = match is Match.EXACT and (not isinstance(query.where, And) or "@query" in asked.values[0])
-        if list_answers(query, asked.lister, exact=exact):
+        if list_answers(query, asked.lister, exact=match is Match.EXACT and not asked.partial):
             found = await self._part(query, asked)
             if found is not None:
                 return found
@@ -347,7 +346,7 @@ class Reading:
 
     def _again(self, where: Filter | None) -> Filter | None:
         """The filter to look through the answer with: what a system finds is not trusted, where the answer has what
-        the filter names."""
-        if any(name in self.entity.fields and self.entity.fields[name].apart for name in fields_of(where)):
-            return None
-        return where
+        the filter names. Of conditions that must all hold, the one it has not was asked for."""
+        if isinstance(where, And):
+            return And(tuple(again for term in where.terms if (again := self._again(term)) is not None))
+        return None if any(apart(name, self.entity) for name in fields_of(where)) else where

@@ -7,7 +7,20 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from backends.contract import KEY, And, BackendError, Compare, Match, NotFoundError, Op, Query, Sort, UnsupportedError
+from backends.contract import (
+    KEY,
+    And,
+    BackendError,
+    Compare,
+    Match,
+    Not,
+    NotFoundError,
+    Op,
+    Or,
+    Query,
+    Sort,
+    UnsupportedError,
+)
 from backends.rest import RestBackend
 from tests.backends.rest.small import described, scripted
 
@@ -298,3 +311,54 @@ async def test_what_a_list_cannot_do_is_refused() -> None:
             with pytest.raises(BackendError):
                 await backend.search("people", Query(NAMES, cursor=cursor))
         assert server.calls == []
+
+
+TEAMS = {"a": {"p1", "p2", "p3"}, "b": {"p2", "p7"}}
+IN_A, IN_B = Compare("teams", Op.EQ, "a"), Compare("teams", Op.EQ, "b")
+HIDDEN: list[tuple[Any, list[str]]] = [
+    (IN_A, ["1", "2", "3"]),
+    (And((Compare("login", Op.EQ, "p2"), IN_A)), ["2"]),
+    (And((Compare("login", Op.EQ, "p7"), IN_A)), []),
+    (And((IN_A, Compare("login", Op.EQ, "p7"))), []),
+    (And((IN_A, IN_B)), ["2"]),
+    (And((Compare(KEY, Op.EQ, "7"), IN_A)), []),
+    (Or((Compare("login", Op.EQ, "p5"), IN_B)), ["2", "5", "7"]),
+    (Not(IN_A), ["4", "5", "6", "7"]),
+]
+
+
+# A list in parts takes no choices and no negations.
+ASKED = [
+    (where, found, parts)
+    for where, found in HIDDEN
+    for parts in (False, True)
+    if not parts or not isinstance(where, Or | Not)
+]
+
+
+@pytest.mark.parametrize(("where", "found", "parts"), ASKED)
+async def test_what_the_records_do_not_tell_is_looked_up(where: Any, found: list[str], parts: bool) -> None:
+    """Memberships have calls of their own: of several conditions none is believed unasked, so that nobody is found in
+    a team he is not in (promise 5)."""
+    paging: dict[str, Any] = {"paging": {"style": "offset"}} if parts else {}
+
+    async def script(request: web.Request) -> web.StreamResponse:
+        _, *place = request.path.strip("/").split("/")
+        if place[1:] == ["teams"]:
+            return web.json_response([name for name, members in TEAMS.items() if f"p{place[0]}" in members])
+        if place:
+            return web.json_response(PEOPLE[int(place[0]) - 1])
+        some = [one for one in PEOPLE if request.query.get("login", one["login"]) == one["login"]]
+        some = [one for one in some if one["login"] in TEAMS.get(request.query.get("team", ""), {one["login"]})]
+        start = int(request.query.get("from", 0))
+        return web.json_response({"rows": some[start : start + 3] if paging else some})
+
+    query = {"from": "{@offset}"} if paging else {}
+    filters = [
+        {"field": "login", "query": {"login": "{value}"}, "exact": True},
+        {"field": "teams", "query": {"team": "{value}"}, "exact": True},
+    ]
+    settings = described(list={"path": "/people", "query": query, "records": "rows", **paging}, filters=filters)
+    settings["fields"]["teams"] = {"many": True, "links": {"list": {"path": "/people/{key}/teams"}, "value": ""}}
+    async with scripted(script, settings) as (backend, _):
+        assert await walk(backend, where=where, limit=2) == found
