@@ -24,6 +24,7 @@ from backends.contract import (
     UnsupportedError,
 )
 from backends.soap import SoapBackend
+from backends.soap.questions import question
 from tests.backends.soap import systems
 from tests.backends.soap.conftest import opened
 from tests.backends.soap.servers import SOAP_12, STAFF, FaultError, LegacyServer, StaffServer, local, text
@@ -586,3 +587,28 @@ async def test_another_key_is_foretold_where_the_key_is_a_field(server: StaffSer
         assert backend.renamed("people", "ann", Change(set={"login": ""})) == "ann"
         assert backend.renamed("nobody", "ann", Change(set={"login": "bea"})) == "ann"
     assert backend.renamed("people", "ann", Change(set={"login": "bea"})) == "ann"
+
+
+async def test_of_several_conditions_the_one_the_records_do_not_tell_is_asked(old: LegacyServer) -> None:
+    """What has operations of its own cannot be checked afterwards: it is asked for, and two of them are refused."""
+    settings = systems.legacy(old.url)
+    users = settings["entities"]["users"]
+    listed = {"operation": "fetch", "arguments": ["{@session}", "{key}", "1", "9"], "records": "rows.item[*]"}
+    asked = {**listed, "arguments": ["{@session}", "{value}", "1", "9"]}
+    for name in ("roles", "teams"):
+        users["fields"][name] = {"many": True, "links": {"list": listed}}
+        users["filters"].append({"field": name, "call": asked})
+    users["filters"].append({"field": "on", "call": asked})
+    login = Compare("login", Op.EQ, "ann", ignore_case=True)
+    on, roles, teams = (Compare(name, Op.EQ, value) for name, value in (("on", True), ("roles", "r"), ("teams", "t")))
+    async with opened(settings) as backend:
+        reading = backend._find("users").reading
+        for terms in ((login, roles), (on, roles), (roles, on), (on, login, roles)):
+            found = question(And(terms), reading.entity)
+            assert found.lister is reading.entity.filters["roles", Op.EQ, False].lister
+            assert found.partial
+            assert reading._again(And(terms)) == And(tuple(term for term in terms if term is not roles))
+        assert question(And((login, on)), reading.entity).partial
+        assert not question(And((login, Compare("note", Op.CO, "x"))), reading.entity).partial
+        with pytest.raises(UnsupportedError):
+            question(And((roles, teams)), reading.entity)
