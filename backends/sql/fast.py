@@ -14,7 +14,8 @@ import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from backends.sql.plans import Answer, Plans
+from backends.sql.answers import Answer
+from backends.sql.plans import Plans
 
 T = TypeVar("T")
 

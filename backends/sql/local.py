@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from backends.sql.plans import Answer, Plan, Plans
+from backends.sql.answers import Answer
+from backends.sql.plans import Plan, Plans
 
 T = TypeVar("T")
 CACHED = 500

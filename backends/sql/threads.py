@@ -7,46 +7,28 @@ so that nothing of a driver is ever touched on the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from backends.sql.answers import Answer
+
 T = TypeVar("T")
 
 
-class Answer:
-    """A result that is all there."""
-
-    def __init__(self, result: sa.CursorResult[Any]) -> None:
-        self.rowcount = result.rowcount
-        self.inserted_primary_key: Any = None
-        self._rows: Sequence[Any] = ()
-        try:
-            if result.returns_rows:
-                self._rows = result.all()
-            elif result.context.isinsert and not result.context.executemany:
-                self.inserted_primary_key = result.inserted_primary_key
-        finally:
-            # What is not read to its end keeps its locks.
-            result.close()
-
-    def first(self) -> Any:
-        return self._rows[0] if self._rows else None
-
-    def all(self) -> Sequence[Any]:
-        return self._rows
-
-    def one(self) -> Any:
-        (row,) = self._rows
-        return row
-
-    def scalar_one(self) -> Any:
-        return self.one()[0]
-
-    def close(self) -> None:
-        """Nothing is open any more."""
+def _read(result: sa.CursorResult[Any]) -> Answer:
+    """Read a result to its end."""
+    rowcount = result.rowcount
+    try:
+        answer = Answer(result.all() if result.returns_rows else (), rowcount)
+        if not result.returns_rows and result.context.isinsert and not result.context.executemany:
+            answer.inserted_primary_key = result.inserted_primary_key
+    finally:
+        # What is not read to its end keeps its locks.
+        result.close()
+    return answer
 
 
 class ThreadedConnection:
@@ -70,7 +52,7 @@ class ThreadedConnection:
         return self._connection is None or self._connection.closed
 
     async def execute(self, statement: sa.Executable, values: Any = None) -> Answer:
-        return await self.run_sync(lambda connection: Answer(connection.execute(statement, values)))
+        return await self.run_sync(lambda connection: _read(connection.execute(statement, values)))
 
     async def commit(self) -> None:
         await self.run_sync(lambda connection: connection.commit())
