@@ -9,45 +9,23 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.console_blocks import commands
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRY = README.split("\n## Run it\n")[0]
-"""What is tried here; `tests/deploy/test_readme.py` walks the operator's path."""
+"""What is tried here; `tests/deploy/test_operators_path.py` walks the operator's path."""
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 VARIES = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r'W/\\"[^"\\]+\\"'), "<version>"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command of a console block, with the lines shown below it."""
-
-    text: str
-    output: list[str] = field(default_factory=list)
-
-
-def commands() -> list[Command]:
-    """Read the console blocks: a line that begins with a dollar is a command, a backslash at its end continues it."""
-    found: list[Command] = []
-    for block in re.findall(r"```console\n(.*?)```", TRY, flags=re.DOTALL):
-        continued = False
-        for line in block.splitlines():
-            if continued:
-                found[-1] = Command(f"{found[-1].text}\n{line}")
-            elif line.startswith("$ "):
-                found.append(Command(line[2:]))
-            else:
-                found[-1].output.append(line)
-            continued = line.endswith("\\") and not found[-1].output
-    return found
 
 
 def steady(text: str) -> str:
@@ -96,7 +74,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 def test_the_quickstart_prints_what_the_page_shows(program: Program, tmp_path: Path) -> None:
     """Every curl and sqlite3 command of the page, one after the other, prints what is shown below it (E4, R-L4)."""
     script, shown = [], []
-    for command in commands():
+    for command in commands(TRY):
         if "curl" not in command.text and "sqlite3" not in command.text:
             continue
         text = command.text.replace("127.0.0.1:8080", f"127.0.0.1:{program.port}")

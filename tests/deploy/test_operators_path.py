@@ -8,12 +8,13 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.modules import ROOT
+from tests.console_blocks import commands
 from tests.services import free_port
 
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Run it\n")[1].split("\n## ")[0]
@@ -28,30 +29,6 @@ VARIES = (
     (re.compile(r'(seconds|sent)":[0-9.e-]+'), '\1":<number>'),
     (re.compile(r"scim-gateway \S+ on Python \S+"), "scim-gateway V on Python V"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command of the page, with the lines shown below it."""
-
-    text: str
-    output: list[str] = field(default_factory=list)
-
-
-def commands() -> list[Command]:
-    """Read the console blocks: a line that begins with a dollar is a command, a backslash at its end continues it."""
-    found: list[Command] = []
-    for block in re.findall(r"```console\n(.*?)```", PAGE, flags=re.DOTALL):
-        continued = False
-        for line in block.splitlines():
-            if continued:
-                found[-1] = Command(f"{found[-1].text}\n{line}")
-            elif line.startswith("$ "):
-                found.append(Command(line[2:]))
-            else:
-                found[-1].output.append(line)
-            continued = line.endswith("\\") and not found[-1].output
-    return found
 
 
 def steady(lines: list[str]) -> list[str]:
@@ -119,7 +96,7 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
 @pytest.mark.needs("curl")
 async def test_the_operators_path_prints_what_the_page_shows(shell: Shell) -> None:
     """From the first token to the end of the process: each command prints what is shown below it (M6, M7, M9, X6)."""
-    for command in commands():
+    for command in commands(PAGE):
         wanted = steady(command.output)
         printed = steady(await shell.run(command.text, len(wanted) if command.text.endswith("&") else 0))
         if command.text.startswith(LOOKS):
@@ -127,4 +104,4 @@ async def test_the_operators_path_prints_what_the_page_shows(shell: Shell) -> No
             while printed != wanted and time.monotonic() < end:
                 printed = steady(await shell.run(command.text))
         assert printed == wanted, command.text
-    assert len(commands()) > 15
+    assert len(commands(PAGE)) > 15
